@@ -1,0 +1,249 @@
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "codegen/emit.h"
+
+namespace nearcall {
+namespace codegen {
+namespace {
+
+constexpr char kContext[] = "::nearcall::ClientContext* context";
+
+// Goes before what callers use, not before what servers implement.
+std::string Deprecated(const Method& method) { return method.deprecated ? "[[deprecated]] " : ""; }
+
+// The names in ClientParameters.
+std::vector<std::string> ClientArguments(const Method& method) {
+  switch (method.kind) {
+    case Method::kUnary:
+      return {"context", "request", "response"};
+    case Method::kClientStreaming:
+      return {"context", "response"};
+    case Method::kServerStreaming:
+      return {"context", "request"};
+    case Method::kBidiStreaming:
+      break;
+  }
+  return {"context"};
+}
+
+// A streaming method as callers see it: owns what the virtual one returns.
+void EmitStreamingWrapper(const Method& method, const char* suffix, Writer* out) {
+  out->List(
+      absl::StrCat(Deprecated(method), "::std::unique_ptr<", ClientStream(method, suffix), "> ", method.name, "("),
+      ClientParameters(method), ") {");
+  out->Print("  return ::absl::WrapUnique($raw$($arguments$));\n}\n",
+             {{"raw", method.raw_name}, {"arguments", absl::StrJoin(ClientArguments(method), ", ")}});
+}
+
+void EmitUnaryInterface(const Method& method, Writer* out) {
+  out->List(absl::StrCat(Deprecated(method), "virtual ::absl::Status ", method.name, "("), ClientParameters(method),
+            ") = 0;");
+  // g++ warns of the long form's deprecation even here, in a function that is deprecated itself.
+  if (method.deprecated) {
+    out->Print(
+        "#pragma GCC diagnostic push\n"
+        "#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\"\n");
+  }
+  out->List(absl::StrCat(Deprecated(method), "::absl::StatusOr<", method.response, "> ", method.name, "("),
+            {absl::StrCat("const ", method.request, "& request"),
+             "const ::nearcall::CallOptions& options = ::nearcall::CallOptions()"},
+            ") {");
+  out->Indent();
+  out->List(absl::StrCat("return ::nearcall::internal::CallShort<", method.response, ">("),
+            {"this", absl::StrCat("&StubInterface::", method.name), "request", "options"}, ");");
+  out->Outdent();
+  out->Print("}\n");
+  if (method.deprecated) out->Print("#pragma GCC diagnostic pop\n");
+}
+
+void EmitAsyncInterface(const Service& service, Writer* out) {
+  out->Print(
+      "// The asynchronous forms of the unary methods: each returns at once "
+      "and runs its callback exactly once, later.\n"
+      "// Context, request and response must live until then.\n"
+      "class async_interface {\n"
+      " public:\n"
+      "  virtual ~async_interface() = default;\n");
+  out->Indent();
+  for (const Method& method : service.methods) {
+    if (method.kind != Method::kUnary) continue;
+    out->List(absl::StrCat(Deprecated(method), "virtual void ", method.name, "("), AsyncParameters(method), ") = 0;");
+  }
+  out->Outdent();
+  out->Print("};\nvirtual async_interface* async() { return nullptr; }\n");
+}
+
+void EmitStubInterface(const Service& service, Writer* out) {
+  out->Print(
+      "// What callers need to see of a Stub, so that a test can give them a "
+      "mock.\n"
+      "class StubInterface {\n"
+      " public:\n"
+      "  virtual ~StubInterface() = default;\n"
+      "\n");
+  out->Indent();
+  for (const Method& method : service.methods) {
+    out->Comment(method.comments);
+    if (method.kind == Method::kUnary) {
+      EmitUnaryInterface(method, out);
+    } else {
+      EmitStreamingWrapper(method, "Interface", out);
+    }
+    out->Print("\n");
+  }
+  EmitAsyncInterface(service, out);
+  out->Outdent();
+  if (service.HasStreaming()) out->Print("\n private:\n");
+  out->Indent();
+  for (const Method& method : service.methods) {
+    if (method.kind == Method::kUnary) continue;
+    out->List(absl::StrCat("virtual ", ClientStream(method, "Interface"), "* ", method.raw_name, "("),
+              ClientParameters(method), ") = 0;");
+  }
+  out->Outdent();
+  out->Print("};\n");
+}
+
+void EmitStub(const Service& service, Writer* out) {
+  out->Print(
+      "class Stub final : public StubInterface {\n"
+      " public:\n"
+      "  explicit Stub(::std::shared_ptr<::nearcall::Channel> channel);\n"
+      "\n");
+  out->Indent();
+  for (const Method& method : service.methods) {
+    if (method.kind == Method::kUnary) {
+      out->Print("using StubInterface::$name$;\n", {{"name", method.name}});
+      out->List(absl::StrCat(Deprecated(method), "::absl::Status ", method.name, "("), ClientParameters(method),
+                ") override;");
+    } else {
+      EmitStreamingWrapper(method, "", out);
+    }
+  }
+  if (service.HasUnary()) out->Print("async_interface* async() override { return &async_stub_; }\n");
+  out->Outdent();
+  out->Print("\n private:\n");
+  out->Indent();
+  if (service.HasUnary()) {
+    out->Print(
+        "class async_stub final : public async_interface {\n"
+        " public:\n"
+        "  explicit async_stub(::nearcall::Channel* channel) : "
+        "channel_(channel) {}\n");
+    out->Indent();
+    for (const Method& method : service.methods) {
+      if (method.kind != Method::kUnary) continue;
+      out->List(absl::StrCat("void ", method.name, "("), AsyncParameters(method), ") override;");
+    }
+    out->Outdent();
+    out->Print(
+        "\n"
+        " private:\n"
+        "  ::nearcall::Channel* const channel_;\n"
+        "};\n"
+        "\n");
+  }
+  for (const Method& method : service.methods) {
+    if (method.kind == Method::kUnary) continue;
+    out->List(absl::StrCat(ClientStream(method, ""), "* ", method.raw_name, "("), ClientParameters(method),
+              ") override;");
+  }
+  out->Print("const ::std::shared_ptr<::nearcall::Channel> channel_;\n");
+  if (service.HasUnary()) out->Print("async_stub async_stub_{channel_.get()};\n");
+  out->Outdent();
+  out->Print("};\n");
+}
+
+void EmitUnaryDefinitions(const Service& service, const Method& method, Writer* out) {
+  out->List(absl::StrCat("::absl::Status ", service.name, "::Stub::", method.name, "("), ClientParameters(method),
+            ") {");
+  out->Print(
+      "  return channel_->UnaryCall($constant$, context, request, "
+      "response);\n}\n\n",
+      {{"constant", method.constant}});
+  out->List(absl::StrCat("void ", service.name, "::Stub::async_stub::", method.name, "("), AsyncParameters(method),
+            ") {");
+  out->Print(
+      "  channel_->UnaryCallAsync($constant$, context, *request, response, "
+      "::std::move(done));\n}\n\n",
+      {{"constant", method.constant}});
+}
+
+void EmitStreamingDefinition(const Service& service, const Method& method, Writer* out) {
+  const std::string stream = ClientStream(method, "");
+  out->List(absl::StrCat(stream, "* ", service.name, "::Stub::", method.raw_name, "("), ClientParameters(method),
+            ") {");
+  out->Indent();
+  std::vector<std::string> arguments = ClientArguments(method);
+  arguments.insert(arguments.begin(), {"channel_.get()", method.constant});
+  out->List(absl::StrCat("return new ", stream, "("), arguments, ");");
+  out->Outdent();
+  out->Print("}\n\n");
+}
+
+}  // namespace
+
+std::vector<std::string> ClientParameters(const Method& method) {
+  const std::string request = absl::StrCat("const ", method.request, "& request");
+  const std::string response = absl::StrCat(method.response, "* response");
+  switch (method.kind) {
+    case Method::kUnary:
+      return {kContext, request, response};
+    case Method::kClientStreaming:
+      return {kContext, response};
+    case Method::kServerStreaming:
+      return {kContext, request};
+    case Method::kBidiStreaming:
+      break;
+  }
+  return {kContext};
+}
+
+std::string ClientStream(const Method& method, const char* suffix) {
+  switch (method.kind) {
+    case Method::kClientStreaming:
+      return absl::StrCat("::nearcall::ClientWriter", suffix, "<", method.request, ">");
+    case Method::kServerStreaming:
+      return absl::StrCat("::nearcall::ClientReader", suffix, "<", method.response, ">");
+    default:
+      return absl::StrCat("::nearcall::ClientReaderWriter", suffix, "<", method.request, ", ", method.response, ">");
+  }
+}
+
+std::vector<std::string> AsyncParameters(const Method& method) {
+  return {kContext, absl::StrCat("const ", method.request, "* request"), absl::StrCat(method.response, "* response"),
+          "::std::function<void(::absl::Status)> done"};
+}
+
+void EmitClientClasses(const Service& service, Writer* out) {
+  EmitStubInterface(service, out);
+  out->Print("\n");
+  EmitStub(service, out);
+  out->Print(
+      "$deprecated$static ::std::unique_ptr<Stub> "
+      "NewStub(::std::shared_ptr<::nearcall::Channel> channel);\n",
+      {{"deprecated", service.deprecated ? "[[deprecated]] " : ""}});
+}
+
+void EmitClientDefinitions(const Service& service, Writer* out) {
+  out->Print(
+      "$name$::Stub::Stub(::std::shared_ptr<::nearcall::Channel> channel) : "
+      "channel_(::std::move(channel)) {}\n"
+      "\n"
+      "::std::unique_ptr<$name$::Stub> "
+      "$name$::NewStub(::std::shared_ptr<::nearcall::Channel> channel) {\n"
+      "  return ::std::make_unique<Stub>(::std::move(channel));\n"
+      "}\n"
+      "\n",
+      {{"name", service.name}});
+  for (const Method& method : service.methods) {
+    if (method.kind == Method::kUnary) {
+      EmitUnaryDefinitions(service, method, out);
+    } else {
+      EmitStreamingDefinition(service, method, out);
+    }
+  }
+}
+
+}  // namespace codegen
+}  // namespace nearcall

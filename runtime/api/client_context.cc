@@ -1,0 +1,60 @@
+#include "nearcall/client_context.h"
+
+#include <algorithm>
+
+#include "nearcall/internal/context_access.h"
+#include "nearcall/server_context.h"
+#include "runtime/base/clock.h"
+
+namespace nearcall {
+
+std::unique_ptr<ClientContext> ClientContext::FromServerContext(const ServerContext& server) {
+  auto context = std::make_unique<ClientContext>();
+  context->parent_ = &server;
+  context->set_deadline(server.deadline());
+  return context;
+}
+
+void ClientContext::set_deadline(absl::Time deadline) {
+  deadline_ = deadline;
+  timeout_ = absl::InfiniteDuration();
+}
+
+void ClientContext::set_timeout(absl::Duration timeout) {
+  timeout_ = timeout;
+  deadline_ = absl::InfiniteFuture();
+}
+
+absl::Time ClientContext::deadline() const {
+  return timeout_ == absl::InfiniteDuration() ? deadline_ : absl::Now() + timeout_;
+}
+
+void ClientContext::TryCancel() {
+  cancelled_.store(true, std::memory_order_seq_cst);
+  absl::MutexLock lock(&mu_);
+  if (sleeper_ != nullptr) sleeper_->OnCancel();
+}
+
+absl::string_view ClientContext::transport() const { return peer_ ? absl::string_view(peer_->transport) : ""; }
+
+std::string ClientContext::peer() const { return peer_ ? peer_->address : ""; }
+
+void CallOptions::ApplyTo(ClientContext* context) const {
+  if (timeout != absl::InfiniteDuration()) {
+    context->set_timeout(std::min(timeout, deadline - absl::Now()));
+  } else {
+    context->set_deadline(deadline);
+  }
+  context->set_wait_for_ready(wait_for_ready);
+  for (const Metadata::Pair& pair : metadata) context->AddMetadata(pair.first, pair.second);
+}
+
+namespace internal {
+
+int64_t ClientContextAccess::MonotonicDeadline(const ClientContext& context) {
+  if (context.timeout_ != absl::InfiniteDuration()) return MonotonicAfter(context.timeout_);
+  return MonotonicAt(context.deadline_);
+}
+
+}  // namespace internal
+}  // namespace nearcall

@@ -1,0 +1,24 @@
+#include "nearcall/internal/message.h"
+
+#include <climits>
+#include <cstring>
+
+namespace nearcall {
+namespace internal {
+
+void OutMessage::SerializeTo(uint8_t* out) const {
+  if (proto_ != nullptr) {
+    proto_->SerializeWithCachedSizesToArray(out);
+  } else if (!bytes_.empty()) {
+    std::memcpy(out, bytes_.data(), bytes_.size());
+  }
+}
+
+bool InMessage::Parse(const void* data, size_t size) const {
+  if (proto_ != nullptr) return size <= INT_MAX && proto_->ParseFromArray(data, static_cast<int>(size));
+  if (bytes_ != nullptr) bytes_->assign(static_cast<const char*>(data), size);
+  return true;
+}
+
+}  // namespace internal
+}  // namespace nearcall

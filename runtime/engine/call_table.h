@@ -1,0 +1,178 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_CALL_TABLE_H_
+#define NEARCALL_RUNTIME_ENGINE_CALL_TABLE_H_
+
+#include <sched.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "runtime/base/cpu.h"
+#include "runtime/wire/frame.h"
+
+namespace nearcall {
+
+// The calls that one client connection has open, by the number that travels in their frames.
+//
+// A slot belongs to the call that claimed it until the call releases it. The poller delivers frames to a call only while
+// it holds the call's slot in kDelivering, so a call that gives up never goes away under a delivery:
+//
+//     free -> waiting <-> delivering -> done -> settled -> free
+//                +------------------------------------------^    (gave up)
+//
+// "done" is what the caller waits for; "settled" says that the poller does not touch the call any more. The upper half of
+// a call's number counts the uses of its slot, so an answer that comes late meets no other call.
+//
+// Threads: thread-safe. Slots never move and live as long as the table.
+template <class Call>
+class CallTable {
+  struct Slot;
+
+ public:
+  // What a call holds while it is open.
+  struct Ticket {
+    uint32_t id = 0;  // travels in the frames; 0: no slot was free
+    Slot* slot = nullptr;
+  };
+
+  explicit CallTable(uint32_t max_calls) : max_calls_(max_calls < kMaxCallSlots ? max_calls : kMaxCallSlots) {}
+  ~CallTable() {
+    for (std::atomic<Chunk*>& chunk : chunks_) delete chunk.load(std::memory_order_relaxed);
+  }
+
+  // Claims a slot, unless max_calls are open.
+  Ticket Claim(Call* call) {
+    const uint32_t hint = ThreadHint();
+    for (uint32_t i = 0; i < max_calls_; ++i) {
+      // A thread comes back to the slot that it used last; threads rarely meet.
+      const uint32_t index = hint + i < max_calls_ ? hint + i : hint + i - max_calls_;
+      Slot& slot = SlotAt(index);
+      uint32_t state = slot.state.load(std::memory_order_relaxed);
+      if (PhaseOf(state) != kFree) continue;
+      const uint32_t next = Advance(state);
+      if (!slot.state.compare_exchange_strong(state, next | kClaiming, std::memory_order_acquire)) continue;
+      slot.call = call;
+      slot.state.store(next | kWaiting, std::memory_order_release);  // pairs with Deliver's acquire
+      SetThreadHint(index);
+      return Ticket{IdOf(next, index), &slot};
+    }
+    return Ticket{};
+  }
+
+  // Whether the call was delivered its end. By the call's owner.
+  static bool IsDone(const Ticket& ticket) {
+    return PhaseOf(ticket.slot->state.load(std::memory_order_seq_cst)) >= kDone;
+  }
+
+  // Gives the slot back, waiting for a delivery in progress. True when the call was done. By the owner, once.
+  static bool Release(const Ticket& ticket) {
+    Slot& slot = *ticket.slot;
+    for (uint32_t spins = 0;; ++spins) {
+      uint32_t state = slot.state.load(std::memory_order_acquire);
+      switch (PhaseOf(state)) {
+        case kWaiting:
+          if (slot.state.compare_exchange_strong(state, GenerationOf(state), std::memory_order_acq_rel)) return false;
+          break;
+        case kSettled:
+          slot.state.store(GenerationOf(state), std::memory_order_release);
+          return true;
+        default:  // the poller is at it, for the time of one parse
+          spins < 100 ? CpuRelax() : static_cast<void>(sched_yield());
+      }
+    }
+  }
+
+  // Calls `deliver(call)` if `id` is open; what it returns says whether this ends the call, and then `notify(call)` follows
+  // before anything else can happen to the call. False for a call that is not open. Poller only.
+  template <class OnDeliver, class OnNotify>
+  bool Deliver(uint32_t id, const OnDeliver& deliver, const OnNotify& notify) {
+    const uint32_t index = IndexOf(id);
+    if (index >= max_calls_) return false;
+    Chunk* const chunk = chunks_[index / kChunkSize].load(std::memory_order_acquire);
+    if (chunk == nullptr) return false;
+    return DeliverTo(chunk->slots[index % kChunkSize], GenerationOfId(id), deliver, notify);
+  }
+
+  // The same for every open call. Poller only.
+  template <class OnDeliver, class OnNotify>
+  void DeliverToAll(const OnDeliver& deliver, const OnNotify& notify) {
+    for (std::atomic<Chunk*>& entry : chunks_) {
+      Chunk* const chunk = entry.load(std::memory_order_acquire);
+      if (chunk == nullptr) continue;
+      for (Slot& slot : chunk->slots) {
+        DeliverTo(slot, GenerationOf(slot.state.load(std::memory_order_acquire)), deliver, notify);
+      }
+    }
+  }
+
+ private:
+  enum Phase : uint32_t { kFree, kClaiming, kWaiting, kDelivering, kDone, kSettled };
+  static constexpr uint32_t kPhaseBits = 8;
+  static constexpr uint32_t kChunkSize = 64;
+
+  struct alignas(kCacheLine) Slot {
+    std::atomic<uint32_t> state{0};  // generation << kPhaseBits | phase
+    Call* call = nullptr;
+  };
+  struct Chunk {
+    std::array<Slot, kChunkSize> slots;
+  };
+
+  static uint32_t PhaseOf(uint32_t state) { return state & ((1u << kPhaseBits) - 1); }
+  static uint32_t GenerationOf(uint32_t state) { return state & ~((1u << kPhaseBits) - 1); }
+  static uint32_t IndexOf(uint32_t id) { return id & (kMaxCallSlots - 1); }
+  static uint32_t GenerationOfId(uint32_t id) { return (id >> kCallSlotBits) << kPhaseBits; }
+  static uint32_t IdOf(uint32_t state, uint32_t index) {
+    return (GenerationOf(state) >> kPhaseBits) << kCallSlotBits | index;
+  }
+  // The next generation: 16 bits, never 0, so that no call is numbered 0.
+  static uint32_t Advance(uint32_t state) {
+    const uint32_t generation = (GenerationOf(state) >> kPhaseBits) % 0xffff + 1;
+    return generation << kPhaseBits;
+  }
+
+  template <class OnDeliver, class OnNotify>
+  bool DeliverTo(Slot& slot, uint32_t generation, const OnDeliver& deliver, const OnNotify& notify) {
+    uint32_t state = generation | kWaiting;
+    if (!slot.state.compare_exchange_strong(state, generation | kDelivering, std::memory_order_acquire)) return false;
+    Call* const call = slot.call;
+    if (deliver(call)) {
+      slot.state.exchange(generation | kDone, std::memory_order_seq_cst);  // before the look for sleepers in notify
+      notify(call);
+      slot.state.store(generation | kSettled, std::memory_order_release);
+    } else {
+      slot.state.store(generation | kWaiting, std::memory_order_release);
+    }
+    return true;
+  }
+
+  Slot& SlotAt(uint32_t index) const {
+    std::atomic<Chunk*>& entry = chunks_[index / kChunkSize];
+    Chunk* chunk = entry.load(std::memory_order_acquire);
+    if (chunk == nullptr) chunk = AddChunk(entry);
+    return chunk->slots[index % kChunkSize];
+  }
+  static Chunk* AddChunk(std::atomic<Chunk*>& entry) {
+    auto fresh = std::make_unique<Chunk>();
+    Chunk* expected = nullptr;
+    if (entry.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel)) return fresh.release();
+    return expected;
+  }
+
+  static uint32_t& Hint() {
+    static thread_local uint32_t hint = 0;
+    return hint;
+  }
+  uint32_t ThreadHint() const { return Hint() < max_calls_ ? Hint() : 0; }
+  static void SetThreadHint(uint32_t index) { Hint() = index; }
+
+  const uint32_t max_calls_;
+  mutable std::array<std::atomic<Chunk*>, kMaxCallSlots / kChunkSize> chunks_{};
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_CALL_TABLE_H_

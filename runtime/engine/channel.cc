@@ -1,0 +1,265 @@
+#include "nearcall/channel.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "nearcall/delivery.h"
+#include "nearcall/internal/context_access.h"
+#include "runtime/base/clock.h"
+#include "runtime/engine/async_caller.h"
+#include "runtime/engine/connection.h"
+#include "runtime/engine/failed_call.h"
+#include "runtime/engine/reactor.h"
+#include "runtime/engine/transport.h"
+
+namespace nearcall {
+namespace {
+
+using internal::ClientContextAccess;
+
+absl::Status ContextUsedTwice() {
+  return absl::FailedPreconditionError("this ClientContext has served a call already: make one for each call");
+}
+
+// A channel whose address can never work: every call says why.
+class LameChannel final : public Channel {
+ public:
+  LameChannel(std::string address, absl::Status why) : address_(std::move(address)), why_(std::move(why)) {}
+
+  const std::string& address() const override { return address_; }
+  ConnectivityState GetState(bool) override { return ConnectivityState::kShutdown; }
+  bool WaitForConnected(absl::Time) override { return false; }
+  absl::Status UnaryCall(const internal::Method&, ClientContext*, internal::OutMessage, internal::InMessage) override {
+    return why_;
+  }
+  void UnaryCallAsync(const internal::Method&, ClientContext*, internal::OutMessage, internal::InMessage,
+                      std::function<void(absl::Status)> done) override {
+    // The callback must not run inside this call.
+    std::thread([done = std::move(done), why = why_] { done(why); }).detach();
+  }
+  std::unique_ptr<internal::ClientCall> StartCall(const internal::Method&, ClientContext*) override {
+    return std::make_unique<FailedCall>(why_);
+  }
+
+ private:
+  const std::string address_;
+  const absl::Status why_;
+};
+
+// A channel over one connection at a time, made on first use and again when it is lost.
+class ConnectingChannel final : public Channel, public std::enable_shared_from_this<ConnectingChannel> {
+ public:
+  ConnectingChannel(Address address, Transport* transport, const ChannelOptions& options)
+      : address_(std::move(address)),
+        transport_(transport),
+        options_(options),
+        reactor_(options.spin),
+        backoff_(options.initial_backoff),
+        async_(
+            &reactor_, [this](AsyncUnary* call) { return Connection(call->context, call->deadline); },
+            [this](const AsyncUnary& call, const CallOutcome& outcome) {
+              return MayRetry(outcome, const_cast<AsyncUnary&>(call).attempts++);
+            }) {}
+
+  ~ConnectingChannel() override {
+    std::shared_ptr<ClientConnection> connection;
+    {
+      absl::MutexLock lock(&mu_);
+      connection.swap(connection_);
+    }
+    if (connection != nullptr) connection->Close();
+  }
+
+  const std::string& address() const override { return address_.text; }
+  ConnectivityState GetState(bool try_to_connect) override;
+  bool WaitForConnected(absl::Time deadline) override;
+  absl::Status UnaryCall(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                         internal::InMessage response) override;
+  void UnaryCallAsync(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                      internal::InMessage response, std::function<void(absl::Status)> done) override;
+  std::unique_ptr<internal::ClientCall> StartCall(const internal::Method& method, ClientContext* context) override;
+
+ private:
+  // How often one call is made again, each time only because it was surely not seen.
+  static constexpr int kMaxTransparentRetries = 3;
+
+  // The connection for a call: the one that is there, or a new one.
+  absl::StatusOr<std::shared_ptr<ClientConnection>> Connection(ClientContext* context, int64_t deadline);
+  absl::StatusOr<std::shared_ptr<ClientConnection>> Connect(int64_t deadline, bool wait_for_ready);
+  // One attempt to connect, with mu_ given up meanwhile.
+  absl::Status Dial(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool MayRetry(const CallOutcome& outcome, int attempts) const {
+    return outcome.may_retry && absl::IsUnavailable(outcome.status) && attempts < kMaxTransparentRetries;
+  }
+
+  const Address address_;
+  Transport* const transport_;
+  const ChannelOptions options_;
+  Reactor reactor_;
+
+  absl::Mutex mu_;
+  std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(mu_);
+  bool dialing_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status last_failure_ ABSL_GUARDED_BY(mu_);
+  int64_t next_attempt_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Duration backoff_ ABSL_GUARDED_BY(mu_);
+  absl::BitGen random_ ABSL_GUARDED_BY(mu_);
+
+  AsyncCaller async_;  // last: its thread ends before the rest goes
+};
+
+absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connection(ClientContext* context,
+                                                                                int64_t deadline) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (connection_ != nullptr && connection_->usable()) {
+      ClientContextAccess::set_peer(context, connection_->peer());
+      return connection_;
+    }
+  }
+  absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connect(deadline, context->wait_for_ready());
+  if (connection.ok()) ClientContextAccess::set_peer(context, (*connection)->peer());
+  return connection;
+}
+
+absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(int64_t deadline, bool wait_for_ready) {
+  Reactor::HandOffLease();  // this may block, in a handler too
+  absl::MutexLock lock(&mu_);
+  for (;;) {
+    if (connection_ != nullptr && connection_->usable()) return connection_;
+    const int64_t now = MonotonicNanos();
+    if (now >= deadline) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "no connection to ", address_.text, " before the deadline",
+          last_failure_.ok() ? "" : absl::StrCat("; the last attempt said: ", last_failure_.message())));
+    }
+    const auto no_dialing = +[](bool* dialing) { return !*dialing; };
+    if (dialing_) {
+      mu_.AwaitWithTimeout(absl::Condition(no_dialing, &dialing_),
+                           deadline == kNever ? absl::InfiniteDuration() : absl::Nanoseconds(deadline - now));
+      if (!dialing_ && !last_failure_.ok() && connection_ == nullptr && !wait_for_ready) return last_failure_;
+      continue;
+    }
+    if (now < next_attempt_) {
+      if (!wait_for_ready) return last_failure_;
+      mu_.AwaitWithTimeout(absl::Condition(&dialing_), absl::Nanoseconds(std::min(deadline, next_attempt_) - now));
+      continue;
+    }
+    absl::Status dialed = Dial(deadline);
+    if (dialed.ok() || absl::IsDeadlineExceeded(dialed)) continue;
+    if (!wait_for_ready || !absl::IsUnavailable(dialed)) return dialed;
+  }
+}
+
+absl::Status ConnectingChannel::Dial(int64_t deadline) {
+  dialing_ = true;
+  const std::shared_ptr<ClientConnection> old = std::move(connection_);
+  connection_ = nullptr;
+  mu_.Unlock();
+  const int64_t attempt_ends = MonotonicAfter(options_.connect_timeout);
+  DialOptions dial{&options_, &reactor_, std::min(deadline, attempt_ends)};
+  absl::StatusOr<std::shared_ptr<ClientConnection>> connection = transport_->Dial(address_, dial);
+  mu_.Lock();
+  dialing_ = false;
+  if (connection.ok()) {
+    connection_ = *std::move(connection);
+    last_failure_ = absl::OkStatus();
+    backoff_ = options_.initial_backoff;
+    next_attempt_ = 0;
+    return absl::OkStatus();
+  }
+  if (deadline < attempt_ends && MonotonicNanos() >= deadline) {
+    // The caller's deadline cut the attempt short: that says nothing about the server.
+    return absl::DeadlineExceededError(connection.status().message());
+  }
+  last_failure_ = connection.status();
+  if (absl::IsUnavailable(last_failure_)) SetDelivery(&last_failure_, /*maybe_seen=*/false);
+  const double jitter = absl::Uniform(random_, 0.8, 1.2);
+  next_attempt_ = MonotonicNanos() + absl::ToInt64Nanoseconds(backoff_ * jitter);
+  backoff_ = std::min(backoff_ * 1.6, options_.max_backoff);
+  return last_failure_;
+}
+
+ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
+  absl::MutexLock lock(&mu_);
+  if (connection_ != nullptr && connection_->usable()) return ConnectivityState::kReady;
+  if (dialing_) return ConnectivityState::kConnecting;
+  if (try_to_connect && MonotonicNanos() >= next_attempt_) {
+    std::thread([self = shared_from_this()] {
+      self->Connect(MonotonicAfter(self->options_.connect_timeout), /*wait_for_ready=*/false).IgnoreError();
+    }).detach();
+    return ConnectivityState::kConnecting;
+  }
+  return last_failure_.ok() ? ConnectivityState::kIdle : ConnectivityState::kTransientFailure;
+}
+
+bool ConnectingChannel::WaitForConnected(absl::Time deadline) {
+  return Connect(MonotonicAt(deadline), /*wait_for_ready=*/true).ok();
+}
+
+absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, ClientContext* context,
+                                          internal::OutMessage request, internal::InMessage response) {
+  if (!ClientContextAccess::Begin(context)) return ContextUsedTwice();
+  const int64_t deadline = ClientContextAccess::MonotonicDeadline(*context);
+  for (int attempts = 0;; ++attempts) {
+    if (ClientContextAccess::cancelled(*context)) return absl::CancelledError("the caller cancelled the call");
+    absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
+    if (!connection.ok()) return connection.status();
+    CallOutcome outcome = (*connection)->Unary(method, context, request, response, deadline);
+    if (!MayRetry(outcome, attempts)) return std::move(outcome.status);
+  }
+}
+
+void ConnectingChannel::UnaryCallAsync(const internal::Method& method, ClientContext* context,
+                                       internal::OutMessage request, internal::InMessage response,
+                                       std::function<void(absl::Status)> done) {
+  auto call = std::make_unique<AsyncUnary>(context, response);
+  call->method = &method;
+  call->request = request;
+  call->done = std::move(done);
+  if (ClientContextAccess::Begin(context)) {
+    call->deadline = ClientContextAccess::MonotonicDeadline(*context);
+  } else {
+    call->refused = ContextUsedTwice();
+  }
+  async_.Start(std::move(call));
+}
+
+std::unique_ptr<internal::ClientCall> ConnectingChannel::StartCall(const internal::Method& method,
+                                                                   ClientContext* context) {
+  if (!ClientContextAccess::Begin(context)) return std::make_unique<FailedCall>(ContextUsedTwice());
+  const int64_t deadline = ClientContextAccess::MonotonicDeadline(*context);
+  for (int attempts = 0;; ++attempts) {
+    absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
+    if (!connection.ok()) return std::make_unique<FailedCall>(connection.status());
+    CallOutcome outcome;
+    std::unique_ptr<internal::ClientCall> call =
+        (*connection)->StartStream(method, context, deadline, shared_from_this(), &outcome);
+    if (call != nullptr) return call;
+    if (!MayRetry(outcome, attempts)) return std::make_unique<FailedCall>(std::move(outcome.status));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Channel> CreateChannel(const std::string& address) { return CreateChannel(address, ChannelOptions()); }
+
+std::shared_ptr<Channel> CreateChannel(const std::string& text, const ChannelOptions& options) {
+  absl::StatusOr<Address> address = ParseAddress(text);
+  if (!address.ok()) return std::make_shared<LameChannel>(text, address.status());
+  absl::StatusOr<Transport*> transport = FindTransport(*address);
+  if (!transport.ok()) return std::make_shared<LameChannel>(text, transport.status());
+  if (absl::Status status = (*transport)->Check(*address); !status.ok()) {
+    return std::make_shared<LameChannel>(text, std::move(status));
+  }
+  return std::make_shared<ConnectingChannel>(*std::move(address), *transport, options);
+}
+
+}  // namespace nearcall

@@ -1,0 +1,475 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_CLIENT_SESSION_H_
+#define NEARCALL_RUNTIME_ENGINE_CLIENT_SESSION_H_
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "nearcall/delivery.h"
+#include "nearcall/internal/context_access.h"
+#include "runtime/engine/call_table.h"
+#include "runtime/engine/connection.h"
+#include "runtime/engine/head.h"
+#include "runtime/engine/message_sender.h"
+#include "runtime/engine/pending_call.h"
+#include "runtime/engine/reactor.h"
+#include "runtime/engine/sender.h"
+#include "runtime/engine/session_options.h"
+#include "runtime/wire/wire.h"
+
+namespace nearcall {
+
+template <Wire W>
+class ClientStream;
+
+// The client's side of one connection: sends requests, and gives each answer to the call that waits for it.
+//
+// A call's thread claims a slot in the table, sends its request, then waits in the reactor, where it polls this session for
+// itself and for others, or sleeps while another thread does. The answer is parsed by the thread that polls, straight from
+// where the Wire holds it into the caller's response.
+//
+// Threads: the functions of ClientConnection are thread-safe, those of Pollable the poller's.
+// Errors: a peer that breaks the protocol closes the connection (INTERNAL for its calls); a peer that is gone fails them with
+// UNAVAILABLE, and the status says whether the request may have been seen (delivery.h).
+template <Wire W>
+class ClientSession final : public ClientConnection,
+                            public Pollable,
+                            public std::enable_shared_from_this<ClientSession<W>> {
+ public:
+  // To be handed to `reactor` (Reactor::Add) right away; the reactor must outlive the session.
+  ClientSession(std::unique_ptr<W> wire, Reactor* reactor, SessionOptions options)
+      : wire_(std::move(wire)),
+        reactor_(reactor),
+        options_(std::move(options)),
+        sender_(wire_.get(), reactor, this),
+        calls_(options_.max_calls) {}
+
+  // --- ClientConnection ---
+  const std::shared_ptr<const Peer>& peer() const override { return options_.peer; }
+  bool usable() override;
+  CallOutcome Unary(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                    internal::InMessage response, int64_t deadline) override;
+  CallOutcome StartUnary(const internal::Method& method, PendingCall* call, internal::OutMessage request,
+                         int64_t deadline) override;
+  CallOutcome EndUnary(PendingCall* call) override;
+  std::unique_ptr<internal::ClientCall> StartStream(const internal::Method& method, ClientContext* context,
+                                                    int64_t deadline, std::shared_ptr<const void> owner,
+                                                    CallOutcome* outcome) override;
+  void Close() override { wire_->Shutdown(); }
+
+  // --- Pollable ---
+  Polled Poll() override;
+  bool PrepareSleep() override { return wire_->PrepareSleep(); }
+  void FinishSleep(bool ready) override { wire_->FinishSleep(ready); }
+  int watched_fds(WatchedFd* fds) const override { return wire_->watched_fds(fds); }
+  bool wants_write() const override { return wire_->wants_write(); }
+
+ private:
+  friend class ClientStream<W>;
+  using Calls = CallTable<PendingCall>;
+
+  // Frames that one look handles before others get their turn.
+  static constexpr int kBatch = 64;
+
+  // Sends a request with its head, and with the message if there is one.
+  SendResult SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call, uint32_t id,
+                         const SizedMessage* request, int64_t deadline, absl::Status* error);
+  absl::Status CheckSendSize(size_t size) const;
+  // The outcome of a call whose request was not sent.
+  CallOutcome NotSent(SendResult result, const PendingCall& call, absl::Status error);
+  absl::Status GaveUp(const ClientContext& context) const;
+  absl::Status DisconnectedStatus() const;
+  void SendCancel(uint32_t id);
+
+  // False on a violation of the protocol: the connection is to be closed.
+  bool OnFrame(const Frame& frame);
+  bool OnResponse(const Frame& frame);
+  bool OnMessage(const Frame& frame);
+  bool OnHeaders(const Frame& frame);
+  // Takes a response apart into the call; false on a violation.
+  bool Conclude(PendingCall* call, const Frame& frame);
+  bool ConcludeWithHead(PendingCall* call, const Frame& frame);
+  void OnClosed(absl::Status why);
+  static void Notify(PendingCall* call);
+
+  const std::unique_ptr<W> wire_;
+  Reactor* const reactor_;
+  const SessionOptions options_;
+  Sender<W> sender_;
+  Calls calls_;
+  // No new calls: the server said so, or the connection is closed. A hint; relaxed.
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> closed_{false};
+  // Which method numbers the server knows already, a bit each. A bit is set after the frame that announces it was sent.
+  std::array<std::atomic<uint64_t>, (kMaxMethodNumber + 1) / 64> announced_{};
+};
+
+// --- Sending ------------------------------------------------------------------------------------------------------------
+
+template <Wire W>
+bool ClientSession<W>::usable() {
+  // Nobody polls an idle connection: what has become of it meanwhile shows in a look.
+  reactor_->PeekIfQuiet();
+  return !draining_.load(std::memory_order_relaxed) && !closed_.load(std::memory_order_relaxed);
+}
+
+template <Wire W>
+absl::Status ClientSession<W>::CheckSendSize(size_t size) const {
+  const size_t limit =
+      options_.max_send_bytes >= 0 ? static_cast<size_t>(options_.max_send_bytes) : kMaxMessageSize;
+  if (size <= limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the message to send takes ", size, " bytes; the channel's limit is ", limit));
+}
+
+template <Wire W>
+SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call,
+                                         uint32_t id, const SizedMessage* request, int64_t deadline,
+                                         absl::Status* error) {
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kRequest);
+  header.call = id;
+  if (method.type() != internal::MethodType::kUnary) header.flags |= frame_flags::kStream;
+
+  // The method: by number if the server knows it, with its name otherwise.
+  const uint32_t number = method.number();
+  const bool numbered = number <= kMaxMethodNumber;
+  const uint64_t bit = uint64_t{1} << (number % 64);
+  const bool known = numbered && (announced_[number / 64].load(std::memory_order_relaxed) & bit) != 0;
+  if (numbered) header.detail = static_cast<uint16_t>(number);
+  const Metadata& metadata = internal::ClientContextAccess::metadata(*context);
+  std::string head;
+  if (!known || !metadata.empty()) {
+    *error = CheckMetadata(metadata);
+    if (!error->ok()) return SendResult::kAborted;
+    absl::StatusOr<std::string> encoded = EncodeRequestHead(known ? "" : method.name(), metadata);
+    if (!encoded.ok()) {
+      *error = encoded.status();
+      return SendResult::kAborted;
+    }
+    head = *std::move(encoded);
+    header.extra = static_cast<uint32_t>(head.size());
+  }
+
+  const size_t timeout_size = deadline == kNever ? 0 : sizeof(uint64_t);
+  if (timeout_size != 0) header.flags |= frame_flags::kHasTimeout;
+  size_t payload = timeout_size + head.size();
+  const bool inline_message = request != nullptr && payload + request->size <= wire_->max_frame_size() - kHeaderSize;
+  if (inline_message) {
+    header.flags |= frame_flags::kHasMessage | frame_flags::kEndStream;
+    payload += request->size;
+  }
+  header.size = static_cast<uint32_t>(kHeaderSize + payload);
+
+  const auto aborted = [&] { return internal::ClientContextAccess::cancelled(*context); };
+  const auto fill = [&](uint8_t* to) {
+    if (timeout_size != 0) {
+      const int64_t left = std::max<int64_t>(deadline - MonotonicNanos(), 0);
+      std::memcpy(to, &left, sizeof left);
+      to += sizeof left;
+    }
+    if (!head.empty()) {
+      std::memcpy(to, head.data(), head.size());
+      to += head.size();
+    }
+    if (inline_message) request->message.SerializeTo(to);
+  };
+  SendResult result = sender_.Send(header, fill, deadline, aborted, &call->position);
+  if (result == SendResult::kSent && numbered && !known) {
+    announced_[number / 64].fetch_or(bit, std::memory_order_relaxed);
+  }
+  if (result != SendResult::kSent || request == nullptr || inline_message) return result;
+  result = SendMessage(&sender_, wire_->max_frame_size(), id, frame_flags::kEndStream, *request, deadline, aborted,
+                       &call->position);
+  // The server has seen the request: whatever stopped the message, the call ends by answer or by cancellation.
+  return SendResult::kSent;
+}
+
+template <Wire W>
+CallOutcome ClientSession<W>::NotSent(SendResult result, const PendingCall& call, absl::Status error) {
+  if (!error.ok()) return {std::move(error), false};
+  if (result != SendResult::kClosed) return {GaveUp(*call.context), false};
+  absl::Status status = DisconnectedStatus();
+  SetDelivery(&status, /*maybe_seen=*/false);
+  return {std::move(status), true};
+}
+
+template <Wire W>
+absl::Status ClientSession<W>::GaveUp(const ClientContext& context) const {
+  if (internal::ClientContextAccess::cancelled(context)) return absl::CancelledError("the caller cancelled the call");
+  return absl::DeadlineExceededError(absl::StrCat("no answer from ", options_.peer->address, " before the deadline"));
+}
+
+template <Wire W>
+absl::Status ClientSession<W>::DisconnectedStatus() const {
+  return absl::UnavailableError(absl::StrCat("the connection to ", options_.peer->address, " is closed"));
+}
+
+template <Wire W>
+void ClientSession<W>::SendCancel(uint32_t id) {
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kCancel);
+  header.call = id;
+  if (!sender_.SendNow(header, nullptr, 0)) wire_->Shutdown();
+}
+
+// --- Unary calls --------------------------------------------------------------------------------------------------------
+
+template <Wire W>
+CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContext* context,
+                                    internal::OutMessage request, internal::InMessage response, int64_t deadline) {
+  const SizedMessage out(request);
+  absl::Status error = CheckSendSize(out.size);
+  if (!error.ok()) return {std::move(error), false};
+  PendingCall call(context, response);
+  const Calls::Ticket ticket = calls_.Claim(&call);
+  if (ticket.id == 0) return {TooManyCalls(options_), false};
+  const SendResult sent = SendRequest(method, context, &call, ticket.id, &out, deadline, &error);
+  if (sent != SendResult::kSent) {
+    calls_.Release(ticket);
+    return NotSent(sent, call, std::move(error));
+  }
+  reactor_->Wait(
+      [&] { return Calls::IsDone(ticket) || internal::ClientContextAccess::cancelled(*context); }, &call.spot, deadline);
+  if (calls_.Release(ticket)) return {std::move(call.status), call.may_retry};
+  SendCancel(ticket.id);
+  return {GaveUp(*context), false};
+}
+
+template <Wire W>
+CallOutcome ClientSession<W>::StartUnary(const internal::Method& method, PendingCall* call,
+                                         internal::OutMessage request, int64_t deadline) {
+  const SizedMessage out(request);
+  absl::Status error = CheckSendSize(out.size);
+  if (!error.ok()) return {std::move(error), false};
+  call->ticket = calls_.Claim(call);
+  if (call->ticket.id == 0) return {TooManyCalls(options_), false};
+  const SendResult sent = SendRequest(method, call->context, call, call->ticket.id, &out, deadline, &error);
+  if (sent == SendResult::kSent) return {};
+  if (Calls::Release(call->ticket)) {
+    // The connection ended, and on_done has run or will not be missed: the end is reported by EndUnary's caller.
+    call->ticket = {};
+  }
+  return NotSent(sent, *call, std::move(error));
+}
+
+template <Wire W>
+CallOutcome ClientSession<W>::EndUnary(PendingCall* call) {
+  const uint32_t id = call->ticket.id;
+  if (Calls::Release(call->ticket)) return {std::move(call->status), call->may_retry};
+  SendCancel(id);
+  return {GaveUp(*call->context), false};
+}
+
+// --- Receiving ----------------------------------------------------------------------------------------------------------
+
+template <Wire W>
+Polled ClientSession<W>::Poll() {
+  bool progress = sender_.Service();
+  for (int i = 0; i < kBatch; ++i) {
+    Frame frame;
+    switch (wire_->Receive(&frame)) {
+      case Received::kNothing:
+        return progress ? Polled::kProgress : Polled::kIdle;
+      case Received::kClosed:
+        OnClosed(wire_->status());
+        return Polled::kFinished;
+      case Received::kFrame:
+        if (!OnFrame(frame)) {
+          wire_->Shutdown();
+          OnClosed(absl::InternalError(absl::StrCat(options_.peer->address, " broke the protocol")));
+          return Polled::kFinished;
+        }
+        wire_->Release();
+        progress = true;
+    }
+  }
+  return Polled::kProgress;
+}
+
+template <Wire W>
+bool ClientSession<W>::OnFrame(const Frame& frame) {
+  switch (frame.kind()) {
+    case FrameKind::kResponse:
+      return OnResponse(frame);
+    case FrameKind::kMessage:
+      return OnMessage(frame);
+    case FrameKind::kHeaders:
+      return OnHeaders(frame);
+    case FrameKind::kCredit: {
+      bool sane = true;
+      calls_.Deliver(
+          frame.header.call,
+          [&](PendingCall* call) {
+            sane = call->credit.Grant(frame.header.extra);
+            call->writer_spot.Notify();
+            return false;
+          },
+          Notify);
+      return sane;
+    }
+    case FrameKind::kGoAway:
+      draining_.store(true, std::memory_order_relaxed);
+      return true;
+    case FrameKind::kPing: {
+      FrameHeader pong{};
+      pong.kind = static_cast<uint8_t>(FrameKind::kPong);
+      return sender_.SendNow(pong, frame.payload, frame.payload_size());
+    }
+    case FrameKind::kPong:
+      return true;
+    default:
+      return false;
+  }
+}
+
+template <Wire W>
+bool ClientSession<W>::OnResponse(const Frame& frame) {
+  bool sane = true;
+  calls_.Deliver(
+      frame.header.call,
+      [&](PendingCall* call) {
+        sane = Conclude(call, frame);
+        return sane;
+      },
+      Notify);
+  return sane;
+}
+
+template <Wire W>
+bool ClientSession<W>::Conclude(PendingCall* call, const Frame& frame) {
+  // The usual answer: OK, one message, nothing else.
+  if (frame.header.detail != 0 || frame.header.extra != 0) return ConcludeWithHead(call, frame);
+  const bool has_message = frame.has(frame_flags::kHasMessage);
+  if (call->inbox == nullptr && has_message) {
+    if (options_.max_receive_bytes >= 0 && frame.payload_size() > static_cast<size_t>(options_.max_receive_bytes)) {
+      call->status = TooLargeToReceive(options_, frame.payload_size());
+    } else if (!ParsePayload(call->response, frame.payload, frame.payload_size(), wire_->trusted())) {
+      call->status = UnreadableResponse();
+    }
+    return true;
+  }
+  return ConcludeWithHead(call, frame);
+}
+
+template <Wire W>
+bool ClientSession<W>::ConcludeWithHead(PendingCall* call, const Frame& frame) {
+  const int code = frame.header.detail;
+  const size_t head_size = frame.header.extra;
+  // Copied before it is looked at: the peer may still change it.
+  const std::string head(reinterpret_cast<const char*>(frame.payload), head_size);
+  if (!DecodeResponseHead(head.data(), head.size(), code, &call->status,
+                          internal::ClientContextAccess::initial_metadata(call->context),
+                          internal::ClientContextAccess::trailing_metadata(call->context))) {
+    return false;
+  }
+  call->may_retry = frame.has(frame_flags::kNotSeen);
+  if (call->may_retry) SetDelivery(&call->status, /*maybe_seen=*/false);
+  const uint8_t* const message = frame.payload + head_size;
+  const size_t size = frame.payload_size() - head_size;
+  if (call->inbox != nullptr) {
+    if (frame.has(frame_flags::kHasMessage)) {
+      switch (call->inbox->PutMessage(message, size, wire_->trusted())) {
+        case Inbox::Put::kOk:
+          break;
+        case Inbox::Put::kTooLarge:
+          call->status = TooLargeToReceive(options_, size);
+          break;
+        case Inbox::Put::kViolation:
+          return false;
+      }
+    }
+    call->inbox->End();
+    if (!call->is_stream && call->status.ok()) call->TakeAssembledResponse(reactor_);
+    return true;
+  }
+  if (code != 0) return true;
+  if (!frame.has(frame_flags::kHasMessage)) {
+    call->status = absl::InternalError("the server ended the call with OK but sent no response");
+  } else if (options_.max_receive_bytes >= 0 && size > static_cast<size_t>(options_.max_receive_bytes)) {
+    call->status = TooLargeToReceive(options_, size);
+  } else if (!ParsePayload(call->response, message, size, wire_->trusted())) {
+    call->status = UnreadableResponse();
+  }
+  return true;
+}
+
+template <Wire W>
+bool ClientSession<W>::OnMessage(const Frame& frame) {
+  bool sane = true;
+  bool too_large = false;
+  calls_.Deliver(
+      frame.header.call,
+      [&](PendingCall* call) {
+        if (call->inbox == nullptr) call->inbox = std::make_unique<Inbox>(options_.max_receive_bytes, nullptr);
+        switch (call->inbox->PutFrame(frame, wire_->trusted())) {
+          case Inbox::Put::kOk:
+            return false;
+          case Inbox::Put::kTooLarge:
+            too_large = true;
+            call->status = TooLargeToReceive(options_, frame.payload_size() + uint64_t{frame.header.extra});
+            call->inbox->Close(/*drop=*/false);
+            return true;
+          case Inbox::Put::kViolation:
+            sane = false;
+            return false;
+        }
+        return false;
+      },
+      Notify);
+  if (too_large) SendCancel(frame.header.call);
+  return sane;
+}
+
+template <Wire W>
+bool ClientSession<W>::OnHeaders(const Frame& frame) {
+  bool sane = true;
+  calls_.Deliver(
+      frame.header.call,
+      [&](PendingCall* call) {
+        const std::string head(reinterpret_cast<const char*>(frame.payload), frame.header.extra);
+        absl::Status ignored;
+        Metadata none;
+        sane = DecodeResponseHead(head.data(), head.size(), 0, &ignored,
+                                  internal::ClientContextAccess::initial_metadata(call->context), &none);
+        call->has_initial_metadata.store(true, std::memory_order_seq_cst);
+        call->spot.Notify();
+        return false;
+      },
+      Notify);
+  return sane;
+}
+
+template <Wire W>
+void ClientSession<W>::OnClosed(absl::Status why) {
+  if (closed_.exchange(true, std::memory_order_relaxed)) return;
+  sender_.Close();  // from here on no request is sent: every call knows its position, or never gets one
+  calls_.DeliverToAll(
+      [&](PendingCall* call) {
+        const bool maybe_seen = call->position != 0 && wire_->PeerHasRead(call->position);
+        call->status = why;
+        if (absl::IsUnavailable(why)) SetDelivery(&call->status, maybe_seen);
+        call->may_retry = !maybe_seen;
+        if (call->inbox != nullptr) call->inbox->Close(/*drop=*/false);
+        return true;
+      },
+      Notify);
+}
+
+template <Wire W>
+void ClientSession<W>::Notify(PendingCall* call) {
+  call->spot.Notify();
+  call->writer_spot.Notify();
+  if (call->on_done != nullptr) call->on_done(call);
+}
+
+}  // namespace nearcall
+
+#include "runtime/engine/client_stream.h"  // IWYU pragma: export
+
+#endif  // NEARCALL_RUNTIME_ENGINE_CLIENT_SESSION_H_

@@ -1,0 +1,151 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_CLIENT_STREAM_H_
+#define NEARCALL_RUNTIME_ENGINE_CLIENT_STREAM_H_
+
+#include <memory>
+#include <utility>
+
+#include "nearcall/internal/client_call.h"
+#include "runtime/engine/client_session.h"
+
+namespace nearcall {
+
+// One streaming call on the client: the typed streams' way to the session.
+//
+// Threads: as internal::ClientCall says.
+// Lifetime: keeps its session and what `owner` stands for (the channel, whose reactor polls) alive.
+template <Wire W>
+class ClientStream final : public internal::ClientCall {
+  using Calls = typename ClientSession<W>::Calls;
+
+ public:
+  ClientStream(std::shared_ptr<ClientSession<W>> session, std::shared_ptr<const void> owner, ClientContext* context,
+               int64_t deadline)
+      : owner_(std::move(owner)),
+        session_(std::move(session)),
+        context_(context),
+        deadline_(deadline),
+        call_(context, internal::InMessage()) {
+    call_.is_stream = true;
+    call_.inbox = std::make_unique<Inbox>(session_->options_.max_receive_bytes, context);
+  }
+  ~ClientStream() override { End(/*cancel=*/true).IgnoreError(); }
+
+  // Sends the request. An outcome other than OK: the call has not begun.
+  CallOutcome Begin(const internal::Method& method) {
+    call_.ticket = session_->calls_.Claim(&call_);
+    if (call_.ticket.id == 0) return {TooManyCalls(session_->options_), false};
+    open_ = true;
+    absl::Status error;
+    const SendResult sent =
+        session_->SendRequest(method, context_, &call_, call_.ticket.id, nullptr, deadline_, &error);
+    if (sent == SendResult::kSent) return {};
+    open_ = false;
+    Calls::Release(call_.ticket);
+    return session_->NotSent(sent, call_, std::move(error));
+  }
+
+  bool Write(internal::OutMessage message, WriteOptions options) override {
+    if (writes_done_ || Over()) return false;
+    const SizedMessage out(message);
+    if (absl::Status fits = session_->CheckSendSize(out.size); !fits.ok()) {
+      local_error_ = std::move(fits);
+      context_->TryCancel();
+      return false;
+    }
+    session_->reactor_->Wait([this] { return call_.credit.available() || Over(); }, &call_.writer_spot, deadline_);
+    if (Over() || !call_.credit.available()) return false;
+    call_.credit.Spend(out.size);
+    writes_done_ = options.last_message;
+    return Send(out, options.last_message ? frame_flags::kEndStream : 0);
+  }
+
+  bool WritesDone() override {
+    if (writes_done_ || Over()) return false;
+    writes_done_ = true;
+    FrameHeader header{};
+    header.kind = static_cast<uint8_t>(FrameKind::kMessage);
+    header.flags = frame_flags::kEndStream | frame_flags::kNoMessage;
+    header.call = call_.ticket.id;
+    header.size = kHeaderSize;
+    return session_->sender_.Send(header, [](uint8_t*) {}, deadline_, [this] { return Over(); }, &call_.position) ==
+           SendResult::kSent;
+  }
+
+  bool Read(internal::InMessage message) override {
+    const Inbox::Got got =
+        call_.inbox->Read(message, session_->reactor_, deadline_, [this] { return Cancelled(); });
+    if (got == Inbox::Got::kUnparsable) {
+      local_error_ = UnreadableResponse();
+      context_->TryCancel();
+    }
+    if (got != Inbox::Got::kMessage) return false;
+    const uint32_t grant = call_.inbox->TakeGrant();
+    if (grant != 0 && open_) SendCredit(grant);
+    return true;
+  }
+
+  void WaitForInitialMetadata() override {
+    session_->reactor_->Wait(
+        [this] { return call_.has_initial_metadata.load(std::memory_order_seq_cst) || Over(); }, &call_.spot, deadline_);
+  }
+
+  absl::Status Finish() override {
+    session_->reactor_->Wait([this] { return Over(); }, &call_.spot, deadline_);
+    return End(/*cancel=*/false);
+  }
+
+ private:
+  bool Cancelled() const { return internal::ClientContextAccess::cancelled(*context_); }
+  bool Over() const { return !open_ || Calls::IsDone(call_.ticket) || Cancelled(); }
+
+  bool Send(const SizedMessage& out, uint8_t flags) {
+    return SendMessage(&session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
+                       [this] { return Over(); }, &call_.position) == SendResult::kSent;
+  }
+
+  void SendCredit(uint32_t bytes) {
+    FrameHeader header{};
+    header.kind = static_cast<uint8_t>(FrameKind::kCredit);
+    header.call = call_.ticket.id;
+    header.extra = bytes;
+    if (!session_->sender_.SendNow(header, nullptr, 0)) session_->Close();
+  }
+
+  // Gives the call's slot back; what the server said, if it has said anything, and otherwise why we did not wait for it.
+  absl::Status End(bool cancel) {
+    if (!std::exchange(open_, false)) return final_;
+    if (Calls::Release(call_.ticket)) {
+      final_ = call_.status;
+    } else {
+      session_->SendCancel(call_.ticket.id);
+      final_ = cancel ? absl::CancelledError("the call was dropped before its end") : session_->GaveUp(*context_);
+    }
+    if (!local_error_.ok()) final_ = local_error_;
+    return final_;
+  }
+
+  const std::shared_ptr<const void> owner_;
+  const std::shared_ptr<ClientSession<W>> session_;
+  ClientContext* const context_;
+  const int64_t deadline_;
+  PendingCall call_;
+  bool open_ = false;
+  bool writes_done_ = false;
+  absl::Status local_error_;  // the call was cancelled because of it
+  absl::Status final_;
+};
+
+template <Wire W>
+std::unique_ptr<internal::ClientCall> ClientSession<W>::StartStream(const internal::Method& method,
+                                                                    ClientContext* context, int64_t deadline,
+                                                                    std::shared_ptr<const void> owner,
+                                                                    CallOutcome* outcome) {
+  auto stream = std::make_unique<ClientStream<W>>(this->shared_from_this(), std::move(owner), context, deadline);
+  *outcome = stream->Begin(method);
+  if (!outcome->status.ok()) return nullptr;
+  return stream;
+}
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_CLIENT_STREAM_H_

@@ -1,0 +1,61 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_CONNECTION_H_
+#define NEARCALL_RUNTIME_ENGINE_CONNECTION_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "nearcall/client_context.h"
+#include "nearcall/internal/client_call.h"
+#include "nearcall/internal/message.h"
+#include "nearcall/internal/method.h"
+#include "nearcall/peer.h"
+
+namespace nearcall {
+
+struct PendingCall;
+
+// How an attempt to make a call on one connection ended.
+struct CallOutcome {
+  absl::Status status;
+  // The connection ended, and no handler can have seen the call: it may be made again on another connection.
+  bool may_retry = false;
+};
+
+// An established connection to a server, as a channel sees it: one virtual call for each call made.
+//
+// Threads: thread-safe.
+class ClientConnection {
+ public:
+  virtual ~ClientConnection() = default;
+
+  // Who is at the other end; constant.
+  virtual const std::shared_ptr<const Peer>& peer() const = 0;
+
+  // Whether new calls may be made on it. False once it is closed or the server asked for no more calls. The answer is a
+  // hint: a call that finds out later says so with may_retry.
+  virtual bool usable() = 0;
+
+  // Makes a call and blocks until it is over, or until `deadline` on the monotonic clock.
+  virtual CallOutcome Unary(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                            internal::InMessage response, int64_t deadline) = 0;
+
+  // Starts a call and returns; may block while the connection has no room for the request. Once the call is over,
+  // call->on_done runs on the thread that polls the connection. With an outcome other than OK nothing was started.
+  virtual CallOutcome StartUnary(const internal::Method& method, PendingCall* call, internal::OutMessage request,
+                                 int64_t deadline) = 0;
+  // Ends what StartUnary has started, finished or not; to be called once, and `call` is the caller's again afterwards.
+  virtual CallOutcome EndUnary(PendingCall* call) = 0;
+
+  // Begins a streaming call; nullptr when it could not be begun, and *outcome says why. The call keeps `owner` alive.
+  virtual std::unique_ptr<internal::ClientCall> StartStream(const internal::Method& method, ClientContext* context,
+                                                            int64_t deadline, std::shared_ptr<const void> owner,
+                                                            CallOutcome* outcome) = 0;
+
+  // Ends the connection: calls in progress fail with UNAVAILABLE.
+  virtual void Close() = 0;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_CONNECTION_H_

@@ -1,0 +1,173 @@
+#include "runtime/engine/inbox.h"
+
+#include <cstring>
+#include <utility>
+
+namespace nearcall {
+
+Inbox::Put Inbox::PutFrame(const Frame& frame, bool trusted) {
+  const size_t size = frame.payload_size();
+  absl::MutexLock lock(&mu_);
+  if (ended_) return Put::kViolation;
+  if (!frame.has(frame_flags::kNoMessage)) {
+    const uint64_t left = frame.header.extra;
+    if (partial_left_ == 0) {
+      const uint64_t total = size + left;
+      if (max_message_bytes_ >= 0 && total > static_cast<uint64_t>(max_message_bytes_)) return Put::kTooLarge;
+      if (!Spend(total)) return Put::kViolation;
+      if (left == 0) {
+        PutWhole(frame.payload, size, trusted);
+      } else {
+        if (size == 0) return Put::kViolation;
+        partial_.assign(reinterpret_cast<const char*>(frame.payload), size);
+        partial_left_ = left;
+      }
+    } else {
+      if (size == 0 || size + left != partial_left_) return Put::kViolation;
+      // Grows by what arrived, never by what was announced.
+      partial_.append(reinterpret_cast<const char*>(frame.payload), size);
+      partial_left_ = left;
+      if (left == 0 && !closed_) {
+        const Length length = kBig;
+        arrived_.append(reinterpret_cast<const char*>(&length), sizeof length);
+        if (big_ == nullptr) big_ = new std::deque<std::string>;
+        big_->push_back(std::move(partial_));
+        partial_.clear();
+        WakeReader();
+      }
+    }
+  } else if (partial_left_ != 0) {
+    return Put::kViolation;
+  }
+  if (frame.has(frame_flags::kEndStream)) {
+    if (partial_left_ != 0) return Put::kViolation;
+    ended_ = true;
+    WakeReader();
+  }
+  return Put::kOk;
+}
+
+Inbox::Put Inbox::PutMessage(const uint8_t* data, size_t size, bool trusted) {
+  absl::MutexLock lock(&mu_);
+  if (ended_ || partial_left_ != 0) return Put::kViolation;
+  if (max_message_bytes_ >= 0 && size > static_cast<uint64_t>(max_message_bytes_)) return Put::kTooLarge;
+  if (!Spend(size)) return Put::kViolation;
+  PutWhole(data, size, trusted);
+  return Put::kOk;
+}
+
+bool Inbox::Spend(size_t size) {
+  if (balance_ <= 0) return false;
+  balance_ -= static_cast<int64_t>(size) + kMessageOverhead;
+  return true;
+}
+
+void Inbox::PutWhole(const uint8_t* data, size_t size, bool trusted) {
+  if (closed_) return;
+  if (offered_ != nullptr && trusted) {
+    direct_ = std::exchange(offered_, nullptr)->Parse(data, size) ? Got::kMessage : Got::kUnparsable;
+    direct_size_ = size;
+  } else {
+    const Length length = static_cast<Length>(size);
+    arrived_.append(reinterpret_cast<const char*>(&length), sizeof length);
+    arrived_.append(reinterpret_cast<const char*>(data), size);
+  }
+  WakeReader();
+}
+
+void Inbox::WakeReader() {
+  ready_.exchange(true, std::memory_order_seq_cst);
+  spot_.Notify();
+}
+
+void Inbox::End() {
+  absl::MutexLock lock(&mu_);
+  ended_ = true;
+  WakeReader();
+}
+
+void Inbox::Close(bool drop) {
+  absl::MutexLock lock(&mu_);
+  closed_ = ended_ = true;
+  if (drop) {
+    arrived_.clear();
+    if (big_ != nullptr) big_->clear();
+  }
+  WakeReader();
+}
+
+bool Inbox::HasMessageOrEnd() {
+  absl::MutexLock lock(&mu_);
+  return !arrived_.empty() || ended_;
+}
+
+bool Inbox::ReadNext(internal::InMessage message, Got* got) {
+  if (read_to_ == reading_.size()) return false;
+  Length length;
+  std::memcpy(&length, reading_.data() + read_to_, sizeof length);
+  read_to_ += sizeof length;
+  bool parsed;
+  size_t size;
+  if (length == kBig) {
+    std::string big;
+    {
+      absl::MutexLock lock(&mu_);
+      if (big_->empty()) {  // dropped by Close
+        *got = Got::kEnd;
+        return true;
+      }
+      big = std::move(big_->front());
+      big_->pop_front();
+    }
+    size = big.size();
+    parsed = message.Parse(big.data(), size);
+  } else {
+    size = length;
+    parsed = message.Parse(reading_.data() + read_to_, size);
+    read_to_ += size;
+  }
+  used_ += size + static_cast<uint64_t>(kMessageOverhead);
+  *got = parsed ? Got::kMessage : Got::kUnparsable;
+  return true;
+}
+
+bool Inbox::Refill(internal::InMessage* message, Got* got) {
+  reading_.clear();
+  read_to_ = 0;
+  if (reading_.capacity() > kKeptBytes) reading_.shrink_to_fit();
+  absl::MutexLock lock(&mu_);
+  if (!arrived_.empty()) {
+    reading_.swap(arrived_);
+    return true;
+  }
+  if (ended_) {
+    *got = Got::kEnd;
+    return false;
+  }
+  ready_.store(false, std::memory_order_relaxed);
+  offered_ = message;
+  direct_size_ = SIZE_MAX;
+  *got = Got::kTimedOut;
+  return false;
+}
+
+bool Inbox::TakeDirect(Got* got) {
+  absl::MutexLock lock(&mu_);
+  offered_ = nullptr;
+  if (direct_size_ == SIZE_MAX) return false;
+  used_ += std::exchange(direct_size_, SIZE_MAX) + static_cast<uint64_t>(kMessageOverhead);
+  *got = direct_;
+  return true;
+}
+
+uint32_t Inbox::TakeGrant() {
+  if (used_ < static_cast<uint64_t>(kInitialCredit) / 2) return 0;
+  absl::MutexLock lock(&mu_);
+  if (ended_) return 0;
+  const uint32_t grant = static_cast<uint32_t>(std::min<uint64_t>(used_, UINT32_MAX));
+  used_ -= grant;
+  balance_ += grant;
+  return grant;
+}
+
+}  // namespace nearcall

@@ -1,0 +1,54 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_MESSAGE_SENDER_H_
+#define NEARCALL_RUNTIME_ENGINE_MESSAGE_SENDER_H_
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "nearcall/internal/message.h"
+#include "runtime/engine/sender.h"
+
+namespace nearcall {
+
+// A message on its way out, sized once.
+struct SizedMessage {
+  explicit SizedMessage(internal::OutMessage m) : message(m), size(m.ByteSize()) {}
+  internal::OutMessage message;
+  size_t size;
+};
+
+// A protobuf message, and what a fragment's header can announce, ends here.
+inline constexpr size_t kMaxMessageSize = (size_t{1} << 31) - 1;
+
+// Sends one message as kMessage frames: one, written in place, when it fits the Wire's frames; otherwise fragments of a
+// copy, between which other calls' frames find their way. `call` and `flags` (kEndStream) go into the last frame.
+template <Wire W, class Aborted>
+SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uint8_t flags, const SizedMessage& out,
+                       int64_t deadline, const Aborted& aborted, uint64_t* position) {
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kMessage);
+  header.call = call;
+  const size_t room = max_frame - kHeaderSize;
+  if (out.size <= room) {
+    header.flags = flags;
+    header.size = static_cast<uint32_t>(kHeaderSize + out.size);
+    return sender->Send(header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position);
+  }
+  std::string bytes(out.size, '\0');
+  out.message.SerializeTo(reinterpret_cast<uint8_t*>(bytes.data()));
+  for (size_t sent = 0; sent < bytes.size();) {
+    const size_t part = std::min(room, bytes.size() - sent);
+    header.size = static_cast<uint32_t>(kHeaderSize + part);
+    header.extra = static_cast<uint32_t>(bytes.size() - sent - part);
+    if (header.extra == 0) header.flags = flags;
+    const SendResult result = sender->Send(
+        header, [&](uint8_t* to) { std::memcpy(to, bytes.data() + sent, part); }, deadline, aborted, position);
+    if (result != SendResult::kSent) return result;
+    sent += part;
+  }
+  return SendResult::kSent;
+}
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_MESSAGE_SENDER_H_

@@ -1,0 +1,42 @@
+#include "runtime/engine/pending_call.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace nearcall {
+
+void PendingCall::TakeAssembledResponse(Reactor* reactor) {
+  // Everything is there: the read does not wait.
+  switch (inbox->Read(response, reactor, 0, [] { return false; })) {
+    case Inbox::Got::kMessage:
+      return;
+    case Inbox::Got::kUnparsable:
+      status = UnreadableResponse();
+      return;
+    default:
+      status = absl::InternalError("the server ended the call with OK but sent no response");
+  }
+}
+
+absl::Status TooManyCalls(const SessionOptions& options) {
+  return absl::ResourceExhaustedError(absl::StrCat("the connection to ", options.peer->address, " has ",
+                                                   options.max_calls, " calls open, which is the server's limit"));
+}
+
+absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size) {
+  return absl::ResourceExhaustedError(absl::StrCat("a message of ", size, " bytes from ", options.peer->address,
+                                                   " is over the receive limit of ", options.max_receive_bytes));
+}
+
+absl::Status UnreadableResponse() {
+  return absl::InternalError("the server's response is not a message of the method's type");
+}
+
+bool ParsePayload(internal::InMessage message, const uint8_t* data, size_t size, bool trusted) {
+  if (trusted) return message.Parse(data, size);
+  const std::string copy(reinterpret_cast<const char*>(data), size);
+  return message.Parse(copy.data(), copy.size());
+}
+
+}  // namespace nearcall

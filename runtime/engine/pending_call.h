@@ -1,0 +1,56 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_PENDING_CALL_H_
+#define NEARCALL_RUNTIME_ENGINE_PENDING_CALL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "nearcall/client_context.h"
+#include "nearcall/internal/message.h"
+#include "runtime/engine/call_table.h"
+#include "runtime/engine/credit.h"
+#include "runtime/engine/inbox.h"
+#include "runtime/engine/session_options.h"
+#include "runtime/engine/wait_spot.h"
+
+namespace nearcall {
+
+// What a client session knows of one call that it has under way. A blocking unary call keeps it on its stack.
+//
+// Threads: the poller writes it while it delivers (CallTable), the owner reads it once the call is done; what both use
+// meanwhile is atomic or has a lock of its own.
+struct PendingCall {
+  PendingCall(ClientContext* c, internal::InMessage r) : context(c), response(r), spot(c), writer_spot(c) {}
+
+  // A unary response that came in fragments is whole now: parses it.
+  void TakeAssembledResponse(Reactor* reactor);
+
+  // Of an asynchronous call: told when it is over, by the poller, once; must not block.
+  void (*on_done)(PendingCall*) = nullptr;
+  CallTable<PendingCall>::Ticket ticket;
+
+  ClientContext* const context;
+  const internal::InMessage response;  // of a unary call
+  bool is_stream = false;
+  bool may_retry = false;
+  absl::Status status;
+  uint64_t position = 0;             // where its last request frame ended on the Wire; 0: not sent. Under the send lock.
+  std::unique_ptr<Inbox> inbox;      // of a stream, and of a unary response in fragments
+  Credit credit;
+  std::atomic<bool> has_initial_metadata{false};
+  WaitSpot spot;         // where the call's owner waits for its end
+  WaitSpot writer_spot;  // where a stream's writer waits for credit
+};
+
+// The framework's statuses about one call.
+absl::Status TooManyCalls(const SessionOptions& options);
+absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size);
+absl::Status UnreadableResponse();
+
+// Parses a payload where it lies, or a copy of it if the peer can still change it.
+bool ParsePayload(internal::InMessage message, const uint8_t* data, size_t size, bool trusted);
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_PENDING_CALL_H_

@@ -1,0 +1,55 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_POLLABLE_H_
+#define NEARCALL_RUNTIME_ENGINE_POLLABLE_H_
+
+#include <cstdint>
+
+#include "runtime/base/clock.h"
+#include "runtime/wire/wire.h"
+
+namespace nearcall {
+
+// What one look at a Pollable came to.
+enum class Polled : uint8_t {
+  kIdle,      // nothing to do
+  kProgress,  // something was done; look again soon
+  kRoleLost,  // a handler ran for so long that another thread polls now: touch nothing of the reactor's any more
+  kClosing,   // nothing will arrive any more, but it is still in use: stop watching its descriptors
+  kFinished,  // it will never have anything to do again: the reactor lets go of it
+};
+
+// Something that a Reactor looks after: a connection, a listener, a handshake. One virtual call a look, never one a frame.
+//
+// Threads: every function is called by the thread that holds the reactor's role of poller.
+class Pollable {
+ public:
+  virtual ~Pollable() = default;
+
+  // Does what can be done without blocking, up to a fair amount.
+  virtual Polled Poll() = 0;
+
+  // The contract of Wire's functions of the same names; FinishSleep(true) also tells a Pollable that is awake that one of its
+  // descriptors is ready.
+  virtual bool PrepareSleep() = 0;
+  virtual void FinishSleep(bool ready) = 0;
+  virtual int watched_fds(WatchedFd* fds) const = 0;
+  virtual bool wants_write() const { return false; }
+
+  // Whether looking again and again is cheap enough to spin on. Otherwise it is looked at when a descriptor is ready.
+  virtual bool worth_spinning() const { return true; }
+
+  // When Poll is to be called though no descriptor is ready (monotonic nanoseconds); constant.
+  virtual int64_t next_deadline() const { return kNever; }
+
+ private:
+  friend class Reactor;
+  // The reactor's bookkeeping.
+  bool active_ = false;        // looked at on every pass; otherwise asleep and watched by its descriptors
+  bool spins_ = true;          // worth_spinning(), asked once
+  bool watched_ = true;        // its descriptors are in the epoll set
+  bool write_watched_ = false;
+  uint32_t idle_passes_ = 0;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_POLLABLE_H_

@@ -1,0 +1,371 @@
+#include "runtime/engine/reactor.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "nearcall/internal/context_access.h"
+
+namespace nearcall {
+namespace {
+
+// How many passes go by between two glances at the sleeping descriptors while the poller is awake.
+constexpr uint32_t kPassesPerGlance = 256;
+// How many fruitless passes put one Pollable to sleep while others are busy.
+constexpr uint32_t kQuietPasses = 2048;
+// With so few Pollables all of them are looked at while the poller is awake: a reply then never waits for a glance.
+constexpr size_t kFewPollables = 4;
+
+}  // namespace
+
+void WaitSpot::Notify() {
+  if (Parker* parker = parker_.load(std::memory_order_seq_cst)) parker->Unpark();
+  if (Reactor* reactor = reactor_.load(std::memory_order_seq_cst)) reactor->Wake();
+}
+
+void WaitSpot::EnterSleep(Parker* parker, Reactor* reactor) {
+  parker_.store(parker, std::memory_order_seq_cst);
+  reactor_.store(reactor, std::memory_order_seq_cst);
+  if (context_ != nullptr) internal::ClientContextAccess::SetSleeper(context_, this);
+}
+
+void WaitSpot::LeaveSleep() {
+  if (context_ != nullptr) internal::ClientContextAccess::SetSleeper(context_, nullptr);
+  parker_.store(nullptr, std::memory_order_seq_cst);
+  reactor_.store(nullptr, std::memory_order_seq_cst);
+}
+
+Reactor::Reactor(Spin spin)
+    : spinner_(spin), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;  // nobody reads it: each write is one event
+  event.data.ptr = nullptr;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
+}
+
+Reactor::~Reactor() = default;
+
+// --- Tasks ----------------------------------------------------------------------------------------------------------------
+
+void Reactor::Add(std::shared_ptr<Pollable> pollable) {
+  Post([this, pollable = std::move(pollable)] { Register(pollable); });
+}
+
+void Reactor::Post(std::function<void()> task) {
+  {
+    absl::MutexLock lock(&mu_);
+    tasks_.push_back(std::move(task));
+  }
+  has_tasks_.exchange(true, std::memory_order_seq_cst);
+  Wake();
+}
+
+void Reactor::Wake() {
+  if (!sleeping_.load(std::memory_order_seq_cst)) return;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
+}
+
+void Reactor::Nudge(const Pollable* pollable) {
+  Post([this, pollable] {
+    for (const std::shared_ptr<Pollable>& owned : pollables_) {
+      if (owned.get() == pollable) return Activate(owned.get(), false);
+    }
+  });
+}
+
+void Reactor::RunTasks() {
+  std::vector<std::function<void()>> tasks;
+  has_tasks_.exchange(false, std::memory_order_seq_cst);
+  {
+    absl::MutexLock lock(&mu_);
+    tasks.swap(tasks_);
+  }
+  for (std::function<void()>& task : tasks) task();
+}
+
+// --- The role -------------------------------------------------------------------------------------------------------------
+
+Reactor::Lease*& Reactor::CurrentLease() {
+  static thread_local Lease* lease = nullptr;
+  return lease;
+}
+
+Reactor::Lease* Reactor::Lease::Current() { return CurrentLease(); }
+
+bool Reactor::TryAcquire() {
+  uint64_t expected = kFree;
+  return role_.compare_exchange_strong(expected, kHeld, std::memory_order_seq_cst);
+}
+
+void Reactor::Release() {
+  last_poll_.store(CycleCount(), std::memory_order_relaxed);
+  role_.exchange(kFree, std::memory_order_seq_cst);
+  FindOwner();
+}
+
+void Reactor::FindOwner() {
+  if (on_vacant_ && on_vacant_()) return;
+  if (followers_.load(std::memory_order_seq_cst) > 0) PromoteFollower();
+}
+
+bool Reactor::PromoteFollower() {
+  if (promoting_.exchange(true, std::memory_order_seq_cst)) return true;  // one is on its way
+  absl::MutexLock lock(&mu_);
+  if (follower_parkers_.empty()) {
+    promoting_.store(false, std::memory_order_seq_cst);
+    return false;
+  }
+  follower_parkers_.front()->Unpark();
+  return true;
+}
+
+uint64_t Reactor::Lend() {
+  const uint64_t ticket = (++tickets_ << 2) | kLent;
+  role_.store(ticket, std::memory_order_release);  // pairs with the acquire in Reclaim and Steal
+  return ticket;
+}
+
+bool Reactor::Reclaim(uint64_t ticket) {
+  return role_.compare_exchange_strong(ticket, kHeld, std::memory_order_acq_rel);
+}
+
+void Reactor::BeginLease(Lease* lease) {
+  lease->reactor_ = this;
+  lease->lost_ = false;
+  lease->ticket_ = Lend();
+  CurrentLease() = lease;
+}
+
+bool Reactor::EndLease(Lease* lease) {
+  CurrentLease() = nullptr;
+  return !lease->lost_ && Reclaim(lease->ticket_);
+}
+
+bool Reactor::Steal(uint64_t ticket) { return Reclaim(ticket); }
+
+uint64_t Reactor::lent_ticket() const {
+  const uint64_t role = role_.load(std::memory_order_relaxed);
+  return (role & kStateMask) == kLent ? role : 0;
+}
+
+void Reactor::HandOffLease() {
+  Lease* lease = CurrentLease();
+  if (lease == nullptr || lease->lost_ || lease->ticket_ == 0) return;
+  lease->lost_ = true;
+  uint64_t ticket = lease->ticket_;
+  if (lease->reactor_->role_.compare_exchange_strong(ticket, kFree, std::memory_order_seq_cst)) {
+    lease->reactor_->FindOwner();
+  }
+}
+
+bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t deadline) {
+  Parker* const parker = Parker::ForThisThread();
+  HandOffLease();
+  {
+    absl::MutexLock lock(&mu_);
+    follower_parkers_.push_back(parker);
+  }
+  followers_.fetch_add(1, std::memory_order_seq_cst);
+  spot->EnterSleep(parker, nullptr);
+  bool in_time = true;
+  while (in_time && !done() && role_.load(std::memory_order_seq_cst) != kFree) in_time = parker->Park(deadline);
+  spot->LeaveSleep();
+  followers_.fetch_sub(1, std::memory_order_seq_cst);
+  {
+    absl::MutexLock lock(&mu_);
+    follower_parkers_.erase(std::find(follower_parkers_.begin(), follower_parkers_.end(), parker));
+  }
+  // Whoever leaves may be the one that was promoted: the chance to take the role must not leave with it.
+  promoting_.store(false, std::memory_order_seq_cst);
+  if ((!in_time || done()) && role_.load(std::memory_order_seq_cst) == kFree) FindOwner();
+  return in_time;
+}
+
+// --- Polling --------------------------------------------------------------------------------------------------------------
+
+Reactor::Pass Reactor::PollOnce() {
+  if (has_tasks_.load(std::memory_order_relaxed)) RunTasks();
+  if (++passes_since_glance_ >= kPassesPerGlance) Glance();
+  bool progress = false;
+  // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner one
+  // stopped, never with an index into a list that has changed.
+  next_ = 0;
+  while (next_ < active_.size()) {
+    Pollable* const pollable = active_[next_++];
+    switch (pollable->Poll()) {
+      case Polled::kIdle:
+        if (!pollable->spins_ || (++pollable->idle_passes_ > kQuietPasses && active_.size() > kFewPollables)) {
+          RetireQuiet(pollable);
+        }
+        break;
+      case Polled::kProgress:
+        pollable->idle_passes_ = 0;
+        progress = true;
+        break;
+      case Polled::kRoleLost:
+        return Pass::kRoleLost;
+      case Polled::kClosing:
+        progress = true;
+        Unwatch(pollable);
+        break;
+      case Polled::kFinished: {
+        progress = true;
+        Unwatch(pollable);
+        auto at = std::find(active_.begin(), active_.end(), pollable);
+        if (at != active_.end()) Remove(static_cast<size_t>(at - active_.begin()));
+        break;
+      }
+    }
+  }
+  if (!progress) return Pass::kIdle;
+  if (!activity_.load(std::memory_order_relaxed)) activity_.store(true, std::memory_order_relaxed);
+  return Pass::kProgress;
+}
+
+void Reactor::Peek() {
+  if (!TryAcquire()) return;
+  const bool could_run_handlers = std::exchange(may_run_handlers_, false);
+  WaitForEvents(0);
+  PollOnce();
+  may_run_handlers_ = could_run_handlers;
+  Release();
+}
+
+void Reactor::Glance() {
+  passes_since_glance_ = 0;
+  finished_.clear();
+  if (active_.size() < pollables_.size()) WaitForEvents(0);
+}
+
+void Reactor::Sleep(int64_t deadline) {
+  finished_.clear();
+  passes_since_glance_ = 0;
+  sleeping_.exchange(true, std::memory_order_seq_cst);  // pairs with Wake's load
+  bool quiet = !has_tasks_.load(std::memory_order_seq_cst);
+  size_t prepared = 0;
+  while (quiet && prepared < active_.size()) {
+    quiet = PrepareSleep(active_[prepared]);
+    ++prepared;
+  }
+  if (quiet) {
+    for (Pollable* pollable : active_) pollable->active_ = false;
+    active_.clear();
+    WaitForEvents(deadline);
+  } else {
+    for (size_t i = 0; i < prepared; ++i) active_[i]->FinishSleep(false);
+  }
+  sleeping_.store(false, std::memory_order_relaxed);
+}
+
+// Waits until a descriptor is ready, or `deadline` (0: does not wait), and makes active what has something to do.
+void Reactor::WaitForEvents(int64_t deadline) {
+  int64_t until = std::min(deadline, next_timer_);
+  timespec timeout{};
+  if (until != kNever && deadline != 0) {
+    const int64_t left = std::max<int64_t>(until - MonotonicNanos(), 0);
+    timeout.tv_sec = left / 1'000'000'000;
+    timeout.tv_nsec = left % 1'000'000'000;
+  }
+  epoll_event events[64];
+  int count = epoll_pwait2(epoll_.get(), events, 64, until == kNever ? nullptr : &timeout, nullptr);
+  if (count < 0 && errno == ENOSYS) {  // before Linux 5.11: milliseconds, rounded up
+    const int millis = until == kNever ? -1 : static_cast<int>(timeout.tv_sec * 1000 + (timeout.tv_nsec + 999'999) / 1'000'000);
+    count = epoll_wait(epoll_.get(), events, 64, millis);
+  }
+  for (int i = 0; i < count; ++i) {
+    if (events[i].data.ptr != nullptr) Activate(static_cast<Pollable*>(events[i].data.ptr), true);
+  }
+  const bool few = pollables_.size() <= kFewPollables + 1;
+  if ((few && deadline != 0) || (next_timer_ != kNever && MonotonicNanos() >= next_timer_)) {
+    const int64_t now = MonotonicNanos();
+    next_timer_ = kNever;
+    for (const std::shared_ptr<Pollable>& pollable : pollables_) {
+      const int64_t due = pollable->next_deadline();
+      if (due <= now || (few && pollable->spins_)) Activate(pollable.get(), false);
+      if (due > now) next_timer_ = std::min(next_timer_, due);
+    }
+  }
+}
+
+bool Reactor::PrepareSleep(Pollable* pollable) {
+  const bool quiet = pollable->PrepareSleep();
+  if (pollable->watched_ && pollable->wants_write() != pollable->write_watched_) {
+    pollable->write_watched_ = !pollable->write_watched_;
+    WatchedFd fds[kMaxWatchedFds];
+    const int count = pollable->watched_fds(fds);
+    for (int i = 0; i < count; ++i) {
+      epoll_event event{};
+      event.events = EPOLLIN | EPOLLRDHUP | (fds[i].edge_triggered ? EPOLLET : 0u) |
+                     (pollable->write_watched_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+      event.data.ptr = pollable;
+      epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fds[i].fd, &event);
+    }
+  }
+  return quiet;
+}
+
+void Reactor::Activate(Pollable* pollable, bool ready) {
+  if (pollable->active_) {
+    if (ready) pollable->FinishSleep(true);
+    return;
+  }
+  pollable->active_ = true;
+  pollable->idle_passes_ = 0;
+  pollable->FinishSleep(ready);
+  active_.push_back(pollable);
+}
+
+void Reactor::RetireQuiet(Pollable* pollable) {
+  pollable->idle_passes_ = 0;
+  if (!PrepareSleep(pollable)) return pollable->FinishSleep(false);
+  pollable->active_ = false;
+  const auto at = std::find(active_.begin(), active_.end(), pollable);
+  if (static_cast<size_t>(at - active_.begin()) < next_) --next_;
+  active_.erase(at);
+}
+
+void Reactor::Register(std::shared_ptr<Pollable> pollable) {
+  WatchedFd fds[kMaxWatchedFds];
+  const int count = pollable->watched_fds(fds);
+  for (int i = 0; i < count; ++i) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLRDHUP | (fds[i].edge_triggered ? EPOLLET : 0u);
+    event.data.ptr = pollable.get();
+    epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fds[i].fd, &event);
+  }
+  next_timer_ = std::min(next_timer_, pollable->next_deadline());
+  pollable->spins_ = pollable->worth_spinning();
+  pollable->active_ = true;
+  active_.push_back(pollable.get());
+  pollables_.push_back(std::move(pollable));
+}
+
+void Reactor::Unwatch(Pollable* pollable) {
+  if (!pollable->watched_) return;
+  pollable->watched_ = false;
+  WatchedFd fds[kMaxWatchedFds];
+  const int count = pollable->watched_fds(fds);
+  for (int i = 0; i < count; ++i) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fds[i].fd, nullptr);
+}
+
+void Reactor::Remove(size_t active_index) {
+  Pollable* const pollable = active_[active_index];
+  active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(active_index));
+  if (active_index < next_) --next_;
+  const auto at = std::find_if(pollables_.begin(), pollables_.end(),
+                               [&](const std::shared_ptr<Pollable>& owned) { return owned.get() == pollable; });
+  finished_.push_back(std::move(*at));
+  pollables_.erase(at);
+}
+
+void Reactor::Clear() {
+  RunTasks();
+  active_.clear();
+  pollables_.clear();
+  finished_.clear();
+}
+
+}  // namespace nearcall

@@ -1,0 +1,263 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_REACTOR_H_
+#define NEARCALL_RUNTIME_ENGINE_REACTOR_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/synchronization/mutex.h"
+#include "nearcall/spin.h"
+#include "runtime/base/fd.h"
+#include "runtime/base/parker.h"
+#include "runtime/engine/pollable.h"
+#include "runtime/engine/spinner.h"
+#include "runtime/engine/wait_spot.h"
+
+namespace nearcall {
+
+// Looks after connections: a set of Pollables, and the role of poller, which one thread holds at a time.
+//
+// No thread belongs to the reactor. On a channel the threads that wait for replies take the role in turn: one polls for
+// all, the others sleep, and the role passes on when the poller has what it came for. On a server worker threads hold it
+// (WorkerPool); while the poller runs a handler it *lends* the role: it takes it back afterwards at the price of one
+// compare-and-swap, unless the handler took so long that a standby thread has taken the role meanwhile.
+//
+//             Acquire                Lend
+//     free ------------> held <---------------> lent
+//       ^  <------------  |  ^     Reclaim       |
+//       |     Release     |  +-------------------+ Steal (by another thread)
+//       +----------------------------------------+ HandOff (by the lender, before it blocks)
+//
+// The poller looks at its active Pollables again and again for as long as the Spinner lets it, then sleeps in epoll. A
+// Pollable that has been quiet for long is put to sleep by itself, so that a pass costs what is busy, not what is open.
+//
+// Threads: thread-safe unless a function says "poller only".
+class Reactor {
+ public:
+  explicit Reactor(Spin spin);
+  ~Reactor();
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  // Hands a Pollable over; shares its ownership until it is finished, or removed, or the reactor is gone.
+  void Add(std::shared_ptr<Pollable> pollable);
+  // Has the poller call `task` soon. Wakes it.
+  void Post(std::function<void()> task);
+  // Wakes the poller if it sleeps.
+  void Wake();
+  // Has the poller look at one Pollable soon, even if its descriptors say nothing. Wakes it.
+  void Nudge(const Pollable* pollable);
+
+  // Blocks the calling thread until `done()` says true, or `deadline` passes; polls meanwhile if nobody else does. `done` is
+  // called by this thread only, often: it must be cheap, and true for good once true. Whoever makes it true notifies `spot`.
+  // In a handler: polls on with the lent role, but new calls go to other threads.
+  template <class Done>
+  bool Wait(const Done& done, WaitSpot* spot, int64_t deadline);
+
+  // Looks once at everything, if nobody polls and nobody has for a millisecond or so. Does not block.
+  void PeekIfQuiet() {
+    if (CycleCount() - last_poll_.load(std::memory_order_relaxed) > kQuietCycles) Peek();
+  }
+
+  // --- The role of poller ---
+
+  // A server thread's hold on the role while its handler runs.
+  class Lease {
+   public:
+    // Whether the calling thread serves `reactor` in a handler: then its lease, else nullptr.
+    static Lease* Current();
+    bool lost() const { return lost_; }
+
+   private:
+    friend class Reactor;
+    Reactor* reactor_ = nullptr;
+    uint64_t ticket_ = 0;  // 0 while the role is taken back to poll from inside the handler
+    bool lost_ = false;
+  };
+
+  bool TryAcquire();
+  // Poller only. Gives the role up; wakes one thread that waits for it.
+  void Release();
+  // Poller only. Lends the role for the time of a handler that may block, on the calling thread.
+  void BeginLease(Lease* lease);
+  // Takes it back. False if the role is lost: somebody else polls now.
+  bool EndLease(Lease* lease);
+  // Takes over the role if it was lent with `ticket` and still is. For standby threads.
+  bool Steal(uint64_t ticket);
+  // The ticket under which the role is lent now; 0 if it is not.
+  uint64_t lent_ticket() const;
+  // To be called before the calling thread blocks elsewhere: gives a lent role to others.
+  static void HandOffLease();
+  // Told when the role has no owner and somebody should take it; says whether it found a thread to. Set before first use.
+  void set_on_vacant(std::function<bool()> on_vacant) { on_vacant_ = std::move(on_vacant); }
+
+  // Poller only. Polls until `done()`, or until the role is lost (false). Handlers may run inside.
+  template <class Done>
+  bool PollUntil(const Done& done);
+
+  // Poller only. Whether a handler may run right here: not inside another handler's Wait.
+  bool may_run_handlers() const { return may_run_handlers_; }
+
+  // Whether the poller has been busy since the last call: what a standby thread goes by. Any one thread.
+  bool TakeActivity() { return activity_.exchange(false, std::memory_order_relaxed); }
+  // Whether the poller sleeps.
+  bool asleep() const { return sleeping_.load(std::memory_order_relaxed); }
+  // Poller only: how many Pollables there are.
+  size_t size() const { return pollables_.size(); }
+  // Poller only, or when no thread uses the reactor any more: drops all Pollables.
+  void Clear();
+
+ private:
+  enum RoleState : uint64_t { kFree = 0, kHeld = 1, kLent = 2, kStateMask = 3 };
+  enum class Pass { kIdle, kProgress, kRoleLost };
+
+  static constexpr uint64_t kQuietCycles = 2'000'000;
+
+  void Peek();
+  // Looks once at every active Pollable.
+  Pass PollOnce();
+  // After fruitless passes: watches the sleeping Pollables' descriptors without blocking, now and then.
+  void Glance();
+  // Puts everything to sleep and waits for a descriptor, a wake-up or the deadline.
+  void Sleep(int64_t deadline);
+  void WaitForEvents(int64_t deadline);
+  bool PrepareSleep(Pollable* pollable);
+  void Activate(Pollable* pollable, bool ready);
+  void RetireQuiet(Pollable* pollable);
+  void RunTasks();
+  void Register(std::shared_ptr<Pollable> pollable);
+  void Unwatch(Pollable* pollable);
+  void Remove(size_t active_index);
+  // Sleeps as a follower until `done()`, the deadline (then false), or a chance to take the role.
+  bool Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t deadline);
+  // The role was left without an owner: finds one.
+  void FindOwner();
+  bool PromoteFollower();
+  template <class Done>
+  bool PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline);
+  uint64_t Lend();
+  bool Reclaim(uint64_t ticket);
+  static Lease*& CurrentLease();
+
+  // Role. Release's exchange to kFree pairs with a follower's TryAcquire after it has counted itself in followers_: one of
+  // the two sees the other. Reclaim, Steal and HandOff compete for one ticket by compare-and-swap.
+  alignas(kCacheLine) std::atomic<uint64_t> role_{kFree};
+  std::atomic<int> followers_{0};
+  // Whether a follower was woken to take the role and has not tried yet: one at a time is enough.
+  std::atomic<bool> promoting_{false};
+
+  // Poller only, from here ...
+  alignas(kCacheLine) Spinner spinner_;
+  std::vector<Pollable*> active_;
+  std::vector<std::shared_ptr<Pollable>> pollables_;
+  std::vector<std::shared_ptr<Pollable>> finished_;  // kept until no event of this batch can name them
+  size_t next_ = 0;                                  // where the pass over active_ stands
+  uint64_t tickets_ = 0;
+  uint32_t passes_since_glance_ = 0;
+  int64_t next_timer_ = kNever;
+  bool may_run_handlers_ = true;
+  // ... to here.
+
+  // Set before the poller sleeps, with has_tasks_ looked at after; Post sets has_tasks_, then looks here.
+  std::atomic<bool> sleeping_{false};
+  std::atomic<bool> has_tasks_{false};
+  std::atomic<bool> activity_{false};
+  std::atomic<uint64_t> last_poll_{0};  // CycleCount when the role was last given up; a hint
+
+  absl::Mutex mu_;
+  std::vector<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
+  std::vector<Parker*> follower_parkers_ ABSL_GUARDED_BY(mu_);
+
+  std::function<bool()> on_vacant_;
+  Fd epoll_;
+  Fd wake_;
+};
+
+// --- Implementation of the templates ------------------------------------------------------------------------------------
+
+template <class Done>
+bool Reactor::Wait(const Done& done, WaitSpot* spot, int64_t deadline) {
+  while (!done()) {
+    Lease* lease = CurrentLease();
+    const bool ours = lease != nullptr && lease->reactor_ == this && !lease->lost_;
+    if (ours) {
+      if (!Reclaim(std::exchange(lease->ticket_, 0))) {
+        lease->lost_ = true;
+        continue;
+      }
+      const bool in_time = PollForSelf(done, spot, deadline);
+      lease->ticket_ = Lend();
+      if (!in_time) return done();
+    } else if (TryAcquire()) {
+      const bool in_time = PollForSelf(done, spot, deadline);
+      Release();
+      if (!in_time) return done();
+    } else if (!Follow(spot, done, deadline)) {
+      return done();
+    }
+  }
+  return true;
+}
+
+template <class Done>
+bool Reactor::PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline) {
+  const bool could_run_handlers = std::exchange(may_run_handlers_, false);
+  bool finished = false;
+  spinner_.Begin();
+  for (;;) {
+    const Pass pass = PollOnce();
+    if (done()) {
+      spinner_.Hit();
+      finished = true;
+      break;
+    }
+    if (pass == Pass::kIdle) {
+      if (spinner_.KeepSpinning()) {
+        CpuRelax();
+        continue;
+      }
+      spinner_.Miss();
+      HandOffLease();
+      spot->EnterSleep(nullptr, this);
+      if (!done()) Sleep(deadline);
+      spot->LeaveSleep();
+    } else {
+      spinner_.Hit();
+    }
+    if (deadline != kNever && MonotonicNanos() >= deadline) break;
+    spinner_.Begin();
+  }
+  may_run_handlers_ = could_run_handlers;
+  return finished;
+}
+
+template <class Done>
+bool Reactor::PollUntil(const Done& done) {
+  spinner_.Begin();
+  while (!done()) {
+    const Pass pass = PollOnce();
+    if (pass == Pass::kRoleLost) return false;
+    if (pass == Pass::kProgress) {
+      spinner_.Hit();
+      spinner_.Begin();
+      continue;
+    }
+    if (spinner_.KeepSpinning()) {
+      CpuRelax();
+      continue;
+    }
+    spinner_.Miss();
+    Sleep(kNever);
+    spinner_.Begin();
+  }
+  return true;
+}
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_REACTOR_H_

@@ -1,0 +1,49 @@
+#include "runtime/engine/server_core.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace nearcall {
+
+absl::Status ServerCore::AddService(const Service& service) {
+  for (const Service::Entry& entry : service.entries()) {
+    auto method = std::make_unique<ServedMethod>();
+    method->name = std::string(entry.method->name());
+    method->type = entry.method->type();
+    method->handler = entry.handler.get();
+    std::string name = method->name;
+    if (!methods_.emplace(std::move(name), std::move(method)).second) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("two services of this server have the method ", entry.method->name()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+ServedMethod* ServerCore::FindMethod(absl::string_view name) const {
+  const auto at = methods_.find(name);
+  return at == methods_.end() ? nullptr : at->second.get();
+}
+
+void ServerCore::AddConnection(std::shared_ptr<ServerConnection> connection) {
+  // First the task, so that the connection is known before the reactor first polls it.
+  reactor_.Post([this, connection] {
+    connections_.insert(connection.get());
+    if (draining_) connection->BeginDrain();
+  });
+  reactor_.Add(std::move(connection));
+}
+
+void ServerCore::BeginDrain(std::function<void()> on_idle) {
+  draining_ = true;
+  on_idle_ = std::move(on_idle);
+  for (ServerConnection* connection : connections_) connection->BeginDrain();
+  if (open_calls_ == 0) on_idle_();
+}
+
+void ServerCore::CancelCalls() {
+  for (ServerConnection* connection : connections_) connection->CancelCalls();
+}
+
+}  // namespace nearcall

@@ -1,0 +1,88 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_SERVER_CORE_H_
+#define NEARCALL_RUNTIME_ENGINE_SERVER_CORE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "nearcall/server.h"
+#include "runtime/engine/pollable.h"
+#include "runtime/engine/reactor.h"
+#include "runtime/engine/worker_pool.h"
+
+namespace nearcall {
+
+// How often in a row a method whose handler took long runs on a worker, and what counts as short again.
+inline constexpr int kLongRuns = 64;
+inline constexpr int64_t kShortRunNanos = 50'000;
+
+// One method that a server serves.
+struct ServedMethod {
+  std::string name;
+  internal::MethodType type;
+  internal::MethodHandler* handler;
+  // Calls that are to run on a worker rather than on the poller: its handler has taken long lately. A hint; relaxed.
+  std::atomic<int> long_runs{0};
+};
+
+// A connection as the server as a whole sees it.
+class ServerConnection : public Pollable {
+ public:
+  // Asks the caller for no more calls; those that it has begun go on. Poller.
+  virtual void BeginDrain() = 0;
+  // Cancels every call. Poller.
+  virtual void CancelCalls() = 0;
+};
+
+// What all listeners and connections of one server share.
+//
+// Threads: methods and options are constant once the server runs; the rest is the poller's, unless it says otherwise.
+class ServerCore {
+ public:
+  explicit ServerCore(const ServerOptions& options) : options_(options), reactor_(options.spin), workers_(&reactor_) {}
+
+  const ServerOptions& options() const { return options_; }
+  Reactor* reactor() { return &reactor_; }
+  WorkerPool* workers() { return &workers_; }
+
+  // Before the server starts. ALREADY_EXISTS for a method that another service has.
+  absl::Status AddService(const Service& service);
+  // nullptr for a method that is not served. Any thread.
+  ServedMethod* FindMethod(absl::string_view name) const;
+
+  // A connection that has shaken hands. Any thread.
+  void AddConnection(std::shared_ptr<ServerConnection> connection);
+  void RemoveConnection(ServerConnection* connection) { connections_.erase(connection); }
+  size_t connection_count() const { return connections_.size(); }
+
+  void OnCallBegun() { ++open_calls_; }
+  void OnCallEnded() {
+    if (--open_calls_ == 0 && on_idle_) on_idle_();
+  }
+  bool draining() const { return draining_; }
+
+  // Refuses new calls from now on and calls `on_idle` once no call is open. Poller.
+  void BeginDrain(std::function<void()> on_idle);
+  // Poller.
+  void CancelCalls();
+
+ private:
+  const ServerOptions options_;
+  Reactor reactor_;
+  WorkerPool workers_;
+  absl::flat_hash_map<std::string, std::unique_ptr<ServedMethod>> methods_;
+  absl::flat_hash_set<ServerConnection*> connections_;
+  int64_t open_calls_ = 0;
+  bool draining_ = false;
+  std::function<void()> on_idle_;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_SERVER_CORE_H_

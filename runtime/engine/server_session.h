@@ -1,0 +1,441 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_SERVER_SESSION_H_
+#define NEARCALL_RUNTIME_ENGINE_SERVER_SESSION_H_
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "runtime/engine/head.h"
+#include "runtime/engine/sender.h"
+#include "runtime/engine/server_call.h"
+#include "runtime/engine/server_core.h"
+#include "runtime/engine/session_options.h"
+#include "runtime/wire/wire.h"
+
+namespace nearcall {
+
+// The server's side of one connection: takes requests in, has their handlers run, and carries what they send.
+//
+// Threads: the poller's, unless a function says otherwise.
+// Lifetime: the reactor's; it stays until its last call has ended, so a call's pointer to its session is always good.
+template <Wire W>
+class ServerSession final : public ServerConnection {
+ public:
+  // To be handed to core->AddConnection; `core` must outlive it.
+  ServerSession(std::unique_ptr<W> wire, ServerCore* core, SessionOptions options)
+      : wire_(std::move(wire)),
+        core_(core),
+        options_(std::move(options)),
+        sender_(wire_.get(), core->reactor(), this) {}
+  ~ServerSession() override;
+
+  // --- Pollable ---
+  Polled Poll() override;
+  bool PrepareSleep() override { return wire_->PrepareSleep(); }
+  void FinishSleep(bool ready) override { wire_->FinishSleep(ready); }
+  int watched_fds(WatchedFd* fds) const override { return wire_->watched_fds(fds); }
+  bool wants_write() const override { return wire_->wants_write(); }
+
+  // --- ServerConnection ---
+  void BeginDrain() override;
+  void CancelCalls() override;
+
+  // --- For its calls, any thread ---
+  ServerCore* core() const { return core_; }
+  W* wire() const { return wire_.get(); }
+  const SessionOptions& options() const { return options_; }
+  Sender<W>* sender() { return &sender_; }
+  absl::Status CheckSendSize(size_t size) const;
+  void SendCredit(uint32_t id, uint32_t bytes);
+  // The call is over; poller, or (Later) any thread. Nothing of the session may be touched after RecycleLater.
+  void Recycle(SessionCall<W>* call);
+  void RecycleLater(SessionCall<W>* call);
+
+ private:
+  static constexpr int kBatch = 64;
+
+  // What handling a frame came to. kConsumed: the frame is released already.
+  enum class Handled { kDone, kConsumed, kRoleLost, kViolation };
+
+  Handled OnFrame(const Frame& frame);
+  Handled OnRequest(const Frame& frame);
+  Handled OnMessage(const Frame& frame);
+  // The method that a request names, or nullptr; *name is then what it asked for. *violation if it cannot be understood.
+  ServedMethod* ResolveMethod(const Frame& frame, std::string* name, Metadata* metadata, bool* violation);
+  // Runs the handler here and now, or has a worker run it. `payload` is the one message, where it lies in the frame.
+  Handled Dispatch(SessionCall<W>* call, const uint8_t* payload, size_t size);
+  // Answers a request that no handler sees.
+  void Refuse(uint32_t id, const absl::Status& status, bool not_seen);
+  void FailCall(SessionCall<W>* call, const absl::Status& status);
+  SessionCall<W>* Find(uint32_t id) const;
+  SessionCall<W>** Entry(uint32_t id);
+  void Forget(SessionCall<W>* call);
+  void ReapEnded();
+  Polled OnClosed();
+
+  const std::unique_ptr<W> wire_;
+  ServerCore* const core_;
+  const SessionOptions options_;
+  Sender<W> sender_;
+
+  struct NumberedMethod {
+    std::string name;        // as announced
+    ServedMethod* method = nullptr;
+  };
+  std::vector<NumberedMethod> numbered_;   // by the caller's numbers
+  std::vector<SessionCall<W>*> calls_;     // by slot; nullptr where none is open
+  std::vector<std::unique_ptr<SessionCall<W>>> all_calls_;
+  std::vector<SessionCall<W>*> spare_;
+  size_t open_ = 0;  // calls in use, those that were cancelled and still run included
+  bool closed_ = false;
+  bool draining_ = false;
+  // Calls that ended on other threads; they push, the poller takes all.
+  std::atomic<SessionCall<W>*> ended_{nullptr};
+};
+
+template <Wire W>
+ServerSession<W>::~ServerSession() {
+  core_->RemoveConnection(this);
+}
+
+// --- Receiving ----------------------------------------------------------------------------------------------------------
+
+template <Wire W>
+Polled ServerSession<W>::Poll() {
+  ReapEnded();
+  if (closed_) return OnClosed();
+  bool progress = sender_.Service();
+  for (int i = 0; i < kBatch; ++i) {
+    Frame frame;
+    switch (wire_->Receive(&frame)) {
+      case Received::kNothing:
+        return progress ? Polled::kProgress : Polled::kIdle;
+      case Received::kClosed:
+        return OnClosed();
+      case Received::kFrame:
+        break;
+    }
+    progress = true;
+    switch (OnFrame(frame)) {
+      case Handled::kDone:
+        wire_->Release();
+        break;
+      case Handled::kConsumed:
+        if (closed_) return OnClosed();
+        break;
+      case Handled::kRoleLost:
+        return Polled::kRoleLost;
+      case Handled::kViolation:
+        wire_->Shutdown();
+        return OnClosed();
+    }
+  }
+  return Polled::kProgress;
+}
+
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame) {
+  switch (frame.kind()) {
+    case FrameKind::kRequest:
+      return OnRequest(frame);
+    case FrameKind::kMessage:
+      return OnMessage(frame);
+    case FrameKind::kCancel:
+      if (SessionCall<W>* call = Find(frame.header.call)) {
+        Forget(call);
+        call->Cancel();
+        if (!call->started) Recycle(call);
+      }
+      return Handled::kDone;
+    case FrameKind::kCredit:
+      if (SessionCall<W>* call = Find(frame.header.call)) {
+        if (!call->Grant(frame.header.extra)) return Handled::kViolation;
+      }
+      return Handled::kDone;
+    case FrameKind::kPing: {
+      FrameHeader pong{};
+      pong.kind = static_cast<uint8_t>(FrameKind::kPong);
+      return sender_.SendNow(pong, frame.payload, frame.payload_size()) ? Handled::kDone : Handled::kViolation;
+    }
+    case FrameKind::kPong:
+      return Handled::kDone;
+    default:
+      return Handled::kViolation;
+  }
+}
+
+template <Wire W>
+ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, std::string* name, Metadata* metadata,
+                                              bool* violation) {
+  const uint32_t number = frame.header.detail;
+  if (frame.header.extra == 0) {
+    if (number >= numbered_.size() || numbered_[number].name.empty()) {
+      *violation = true;
+      return nullptr;
+    }
+    if (numbered_[number].method == nullptr) *name = numbered_[number].name;
+    return numbered_[number].method;
+  }
+  // Copied before it is looked at: the peer may still change it.
+  const size_t skip = frame.has(frame_flags::kHasTimeout) ? sizeof(uint64_t) : 0;
+  const std::string head(reinterpret_cast<const char*>(frame.payload) + skip, frame.header.extra);
+  if (!DecodeRequestHead(head.data(), head.size(), name, metadata)) {
+    *violation = true;
+    return nullptr;
+  }
+  if (name->empty()) {
+    if (number >= numbered_.size() || numbered_[number].name.empty()) {
+      *violation = true;
+      return nullptr;
+    }
+    *name = numbered_[number].name;
+    return numbered_[number].method;
+  }
+  ServedMethod* const method = core_->FindMethod(*name);
+  if (number != 0) {
+    if (number >= numbered_.size()) numbered_.resize(number + 1);
+    numbered_[number] = NumberedMethod{*name, method};
+  }
+  return method;
+}
+
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& frame) {
+  const uint32_t id = frame.header.call;
+  SessionCall<W>** const entry = Entry(id);
+  if (entry == nullptr) return Handled::kViolation;
+  if (*entry != nullptr) {
+    // The slot's last user has its answer but has not been reaped; anything else is two calls in one slot.
+    if (!(*entry)->answering()) return Handled::kViolation;
+    *entry = nullptr;
+  }
+  std::string name;
+  Metadata metadata;
+  bool violation = false;
+  ServedMethod* const method = ResolveMethod(frame, &name, &metadata, &violation);
+  if (violation) return Handled::kViolation;
+
+  int64_t deadline = kNever;
+  size_t skip = frame.header.extra;
+  if (frame.has(frame_flags::kHasTimeout)) {
+    uint64_t timeout;
+    std::memcpy(&timeout, frame.payload, sizeof timeout);
+    skip += sizeof timeout;
+    if (timeout < static_cast<uint64_t>(INT64_MAX) / 2) deadline = MonotonicNanos() + static_cast<int64_t>(timeout);
+  }
+  if (draining_) {
+    Refuse(id, absl::UnavailableError("the server is shutting down"), /*not_seen=*/true);
+    return Handled::kDone;
+  }
+  if (method == nullptr) {
+    Refuse(id, absl::UnimplementedError(absl::StrCat("this server has no method ", name)), /*not_seen=*/false);
+    return Handled::kDone;
+  }
+  const bool has_message = frame.has(frame_flags::kHasMessage);
+  const size_t size = frame.payload_size() - skip;
+  if (has_message && options_.max_receive_bytes >= 0 && size > static_cast<size_t>(options_.max_receive_bytes)) {
+    Refuse(id, TooLargeToReceive(options_, size), /*not_seen=*/false);
+    return Handled::kDone;
+  }
+  if (open_ >= options_.max_calls * 2) {  // cancelled calls whose handlers still run count, too
+    Refuse(id, TooManyCalls(options_), /*not_seen=*/true);
+    return Handled::kDone;
+  }
+
+  SessionCall<W>* call;
+  if (spare_.empty()) {
+    all_calls_.push_back(std::make_unique<SessionCall<W>>(this));
+    call = all_calls_.back().get();
+  } else {
+    call = spare_.back();
+    spare_.pop_back();
+  }
+  call->Begin(id, method, deadline);
+  if (!metadata.empty()) *internal::ServerContextAccess::client_metadata(call->context()) = std::move(metadata);
+  *entry = call;
+  ++open_;
+  core_->OnCallBegun();
+
+  if (!has_message || method->type == internal::MethodType::kClientStreaming ||
+      method->type == internal::MethodType::kBidiStreaming) {
+    Inbox* const inbox = call->inbox();
+    if (has_message && inbox->PutMessage(frame.payload + skip, size, false) == Inbox::Put::kViolation) {
+      return Handled::kViolation;
+    }
+    if (frame.has(frame_flags::kEndStream)) inbox->End();
+    // A handler that needs exactly one message starts when it is here.
+    if (!has_message && (method->type == internal::MethodType::kUnary ||
+                         method->type == internal::MethodType::kServerStreaming)) {
+      return Handled::kDone;
+    }
+    return Dispatch(call, nullptr, 0);
+  }
+  return Dispatch(call, frame.payload + skip, size);
+}
+
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* call, const uint8_t* payload, size_t size) {
+  if (core_->reactor()->may_run_handlers() && call->method()->long_runs.load(std::memory_order_relaxed) <= 0) {
+    return call->RunInline(payload, size) ? Handled::kConsumed : Handled::kRoleLost;
+  }
+  if (payload != nullptr) {
+    Inbox* const inbox = call->inbox();
+    inbox->PutMessage(payload, size, /*trusted=*/true);
+    inbox->End();
+  }
+  call->started = true;
+  // First the frame goes back: what a handler may have seen must never look unread to a caller whose server dies.
+  wire_->Release();
+  core_->workers()->Submit(call);
+  return Handled::kConsumed;
+}
+
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& frame) {
+  SessionCall<W>* const call = Find(frame.header.call);
+  if (call == nullptr) return Handled::kDone;  // cancelled or refused meanwhile
+  Inbox* const inbox = call->inbox();
+  switch (inbox->PutFrame(frame, wire_->trusted())) {
+    case Inbox::Put::kViolation:
+      return Handled::kViolation;
+    case Inbox::Put::kTooLarge:
+      FailCall(call, TooLargeToReceive(options_, frame.payload_size() + uint64_t{frame.header.extra}));
+      return Handled::kDone;
+    case Inbox::Put::kOk:
+      break;
+  }
+  if (call->started || !inbox->HasMessageOrEnd()) return Handled::kDone;
+  return Dispatch(call, nullptr, 0);
+}
+
+// --- Sending ------------------------------------------------------------------------------------------------------------
+
+template <Wire W>
+absl::Status ServerSession<W>::CheckSendSize(size_t size) const {
+  const size_t limit =
+      options_.max_send_bytes >= 0 ? static_cast<size_t>(options_.max_send_bytes) : kMaxMessageSize;
+  if (size <= limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the response takes ", size, " bytes; the server's limit is ", limit));
+}
+
+template <Wire W>
+void ServerSession<W>::SendCredit(uint32_t id, uint32_t bytes) {
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kCredit);
+  header.call = id;
+  header.extra = bytes;
+  if (!sender_.SendNow(header, nullptr, 0)) wire_->Shutdown();
+}
+
+template <Wire W>
+void ServerSession<W>::Refuse(uint32_t id, const absl::Status& status, bool not_seen) {
+  const std::string head = EncodeResponseHead(status, Metadata(), Metadata());
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kResponse);
+  header.flags = not_seen ? frame_flags::kNotSeen : 0;
+  header.call = id;
+  header.detail = static_cast<uint16_t>(status.code());
+  header.extra = static_cast<uint32_t>(head.size());
+  if (!sender_.SendNow(header, head.data(), head.size())) wire_->Shutdown();
+}
+
+template <Wire W>
+void ServerSession<W>::FailCall(SessionCall<W>* call, const absl::Status& status) {
+  Forget(call);
+  call->Cancel();
+  Refuse(call->id(), status, /*not_seen=*/false);
+  if (!call->started) Recycle(call);
+}
+
+// --- The calls ----------------------------------------------------------------------------------------------------------
+
+template <Wire W>
+SessionCall<W>* ServerSession<W>::Find(uint32_t id) const {
+  const uint32_t slot = id & (kMaxCallSlots - 1);
+  if (slot >= calls_.size() || calls_[slot] == nullptr || calls_[slot]->id() != id) return nullptr;
+  return calls_[slot];
+}
+
+template <Wire W>
+SessionCall<W>** ServerSession<W>::Entry(uint32_t id) {
+  const uint32_t slot = id & (kMaxCallSlots - 1);
+  if (slot >= options_.max_calls) return nullptr;
+  if (slot >= calls_.size()) calls_.resize(slot + 1);
+  return &calls_[slot];
+}
+
+template <Wire W>
+void ServerSession<W>::Forget(SessionCall<W>* call) {
+  const uint32_t slot = call->id() & (kMaxCallSlots - 1);
+  if (calls_[slot] == call) calls_[slot] = nullptr;
+}
+
+template <Wire W>
+void ServerSession<W>::Recycle(SessionCall<W>* call) {
+  Forget(call);
+  spare_.push_back(call);
+  --open_;
+  core_->OnCallEnded();
+}
+
+template <Wire W>
+void ServerSession<W>::RecycleLater(SessionCall<W>* call) {
+  Reactor* const reactor = core_->reactor();
+  SessionCall<W>* head = ended_.load(std::memory_order_relaxed);
+  do {
+    call->next = head;
+  } while (!ended_.compare_exchange_weak(head, call, std::memory_order_release, std::memory_order_relaxed));
+  reactor->Nudge(this);  // by address only: the session may be gone by now
+}
+
+template <Wire W>
+void ServerSession<W>::ReapEnded() {
+  if (ended_.load(std::memory_order_relaxed) == nullptr) return;
+  SessionCall<W>* call = ended_.exchange(nullptr, std::memory_order_acquire);  // pairs with RecycleLater's release
+  while (call != nullptr) {
+    SessionCall<W>* const next = call->next;
+    Recycle(call);
+    call = next;
+  }
+}
+
+// --- Ending -------------------------------------------------------------------------------------------------------------
+
+template <Wire W>
+void ServerSession<W>::BeginDrain() {
+  if (std::exchange(draining_, true)) return;
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kGoAway);
+  sender_.SendNow(header, nullptr, 0);
+}
+
+template <Wire W>
+void ServerSession<W>::CancelCalls() {
+  for (SessionCall<W>* call : std::vector<SessionCall<W>*>(calls_)) {
+    if (call != nullptr) FailCall(call, absl::CancelledError("the server is shutting down"));
+  }
+}
+
+template <Wire W>
+Polled ServerSession<W>::OnClosed() {
+  if (!std::exchange(closed_, true)) {
+    sender_.Close();
+    for (SessionCall<W>* call : std::vector<SessionCall<W>*>(calls_)) {
+      if (call == nullptr) continue;
+      Forget(call);
+      call->Cancel();
+      if (!call->started) Recycle(call);
+    }
+  }
+  return open_ == 0 ? Polled::kFinished : Polled::kClosing;
+}
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_SERVER_SESSION_H_

@@ -1,0 +1,21 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_SESSION_OPTIONS_H_
+#define NEARCALL_RUNTIME_ENGINE_SESSION_OPTIONS_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "nearcall/peer.h"
+
+namespace nearcall {
+
+// What a session knows of its connection from the handshake and from the options of its channel or server.
+struct SessionOptions {
+  std::shared_ptr<const Peer> peer;
+  uint32_t max_calls = 0;            // that may be open at once
+  int64_t max_receive_bytes = -1;    // of one message; -1: no limit
+  int64_t max_send_bytes = -1;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_SESSION_OPTIONS_H_

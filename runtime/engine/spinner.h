@@ -1,0 +1,83 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_SPINNER_H_
+#define NEARCALL_RUNTIME_ENGINE_SPINNER_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "nearcall/spin.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/cpu.h"
+
+namespace nearcall {
+
+// Decides how long a poller looks again before it sleeps: the one waiting policy of all transports.
+//
+// Sleeping costs the waker a system call and the sleeper tens of microseconds; spinning costs the CPU. The budget is what
+// one wait may spin for. A wait that ends within it lets the budget grow, one that does not halves it, down to none. From
+// none, one wait in kProbeEvery tries the whole budget again, so that better times are noticed. On one CPU the peer cannot
+// run while we spin: the budget stays zero.
+//
+// Threads: the poller's own.
+class Spinner {
+ public:
+  // Begins with the whole budget, so that the first calls of a connection are as fast as the later ones.
+  explicit Spinner(Spin policy) : policy_(policy) {
+    if (policy == Spin::kAlways || (policy == Spin::kAdaptive && AllowedCpus() > 1)) budget_ = kMaxBudget;
+  }
+
+  // A wait begins.
+  void Begin() {
+    passes_ = 0;
+    limit_ = budget_;
+    if (budget_ == 0 && policy_ == Spin::kAdaptive) limit_ = ProbeBudget();
+  }
+
+  // After a fruitless look: whether to look again. Reads the clock on few passes only.
+  bool KeepSpinning() {
+    if (limit_ == 0) return false;
+    ++passes_;
+    if (passes_ % kPassesPerClock != 0) return true;
+    const int64_t now = MonotonicNanos();
+    if (passes_ == kPassesPerClock) {
+      started_ = now;
+      return true;
+    }
+    return now - started_ < limit_;
+  }
+
+  // The wait ended while spinning.
+  void Hit() {
+    if (policy_ != Spin::kAdaptive || budget_ == kMaxBudget) return;
+    // Long waits are late hits: a thread that was descheduled while it spun learns nothing good from it.
+    if (passes_ > kPassesPerClock && MonotonicNanos() - started_ > limit_) return Miss();
+    budget_ = std::min(kMaxBudget, std::max(budget_, limit_ / 4) + kMaxBudget / 8);
+  }
+
+  // The wait was not over within the budget: the poller sleeps now.
+  void Miss() {
+    if (policy_ != Spin::kAdaptive || limit_ == 0) return;
+    budget_ = budget_ / 2 < kMinBudget ? 0 : budget_ / 2;
+  }
+
+ private:
+  static constexpr int64_t kMaxBudget = 60'000;  // a little more than waking a CPU costs, in nanoseconds
+  static constexpr int64_t kMinBudget = 2'000;
+  static constexpr uint32_t kPassesPerClock = 32;
+  static constexpr uint32_t kProbeEvery = 32;
+
+  int64_t ProbeBudget() {
+    if (++waits_without_ % kProbeEvery != 1) return 0;
+    return AllowedCpus() > 1 ? kMaxBudget : 0;
+  }
+
+  const Spin policy_;
+  int64_t budget_ = 0;
+  int64_t limit_ = 0;  // of this wait
+  int64_t started_ = 0;
+  uint32_t passes_ = 0;
+  uint32_t waits_without_ = 0;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_SPINNER_H_

@@ -1,0 +1,165 @@
+#include "runtime/engine/worker_pool.h"
+
+#include <algorithm>
+
+#include "runtime/base/clock.h"
+
+namespace nearcall {
+
+WorkerPool::WorkerPool(Reactor* reactor) : reactor_(reactor) {
+  reactor_->set_on_vacant([this] { return OnVacant(); });
+}
+
+WorkerPool::~WorkerPool() = default;
+
+void WorkerPool::Start() {
+  absl::MutexLock lock(&mu_);
+  WakeOne();
+}
+
+void WorkerPool::Submit(Runnable* work) {
+  absl::MutexLock lock(&mu_);
+  work_.push_back(work);
+  WakeOne();
+}
+
+void WorkerPool::Stop() {
+  stopping_.store(true, std::memory_order_seq_cst);
+  reactor_->Post([] {});  // the poller looks at stopping_ after each pass
+  absl::MutexLock lock(&mu_);
+  if (standby_ != nullptr) standby_->Unpark();
+  for (Parker* parker : idle_) parker->Unpark();
+  while (!running_.empty()) one_finished_.Wait(&mu_);
+  JoinFinished();
+}
+
+void WorkerPool::JoinFinished() {
+  // Each of them has left its last lock: nothing is waited for.
+  for (std::thread& thread : finished_) thread.join();
+  finished_.clear();
+}
+
+bool WorkerPool::WakeOne() {
+  if (!idle_.empty()) {
+    idle_.back()->Unpark();
+    idle_.pop_back();
+    return true;
+  }
+  JoinFinished();
+  running_.emplace_back([this] { Loop(); });
+  return true;
+}
+
+bool WorkerPool::OnVacant() {
+  absl::MutexLock lock(&mu_);
+  if (stopping()) return false;
+  if (standby_ != nullptr) {
+    standby_->Unpark();
+    return true;
+  }
+  return WakeOne();
+}
+
+void WorkerPool::WakeStandby() {
+  absl::MutexLock lock(&mu_);
+  dozing_.store(false, std::memory_order_relaxed);
+  if (standby_ != nullptr) standby_->Unpark();
+}
+
+void WorkerPool::Loop() {
+  for (;;) {
+    Runnable* work = nullptr;
+    {
+      absl::MutexLock lock(&mu_);
+      if (!work_.empty()) {
+        work = work_.front();
+        work_.pop_front();
+      }
+    }
+    if (work != nullptr) {
+      work->RunOnWorker();
+    } else if (stopping()) {
+      break;
+    } else if (reactor_->TryAcquire()) {
+      Poll();
+    } else if (!StandBy() && !ParkIdle()) {
+      break;
+    }
+  }
+  absl::MutexLock lock(&mu_);
+  const auto self = std::find_if(running_.begin(), running_.end(),
+                                 [](const std::thread& t) { return t.get_id() == std::this_thread::get_id(); });
+  finished_.push_back(std::move(*self));
+  running_.erase(self);
+  one_finished_.SignalAll();
+}
+
+void WorkerPool::Poll() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (standby_ == nullptr && !stopping()) WakeOne();
+  }
+  if (reactor_->PollUntil([this] { return stopping(); })) reactor_->Release();
+}
+
+bool WorkerPool::StandBy() {
+  Parker* const parker = Parker::ForThisThread();
+  {
+    absl::MutexLock lock(&mu_);
+    if (standby_ != nullptr) return false;
+    standby_ = parker;
+  }
+  uint64_t seen_ticket = 0;
+  int quiet_ticks = 0;
+  bool stolen = false;
+  for (;;) {
+    const bool doze = quiet_ticks > kQuietTicks;  // dozing_ has been set for a tick
+    parker->Park(doze ? kNever : MonotonicNanos() + kTick);
+    if (stopping()) break;
+    const uint64_t ticket = reactor_->lent_ticket();
+    if (ticket != 0 && ticket == seen_ticket && reactor_->Steal(ticket)) {
+      stolen = true;
+      break;
+    }
+    seen_ticket = ticket;
+    if (reactor_->TryAcquire()) {
+      stolen = true;
+      break;
+    }
+    const bool quiet = ticket == 0 && !reactor_->TakeActivity();
+    quiet_ticks = quiet ? quiet_ticks + 1 : 0;
+    dozing_.store(quiet_ticks >= kQuietTicks, std::memory_order_seq_cst);
+  }
+  dozing_.store(false, std::memory_order_relaxed);
+  {
+    absl::MutexLock lock(&mu_);
+    standby_ = nullptr;
+  }
+  if (stolen) Poll();
+  return true;
+}
+
+bool WorkerPool::ParkIdle() {
+  Parker* const parker = Parker::ForThisThread();
+  {
+    absl::MutexLock lock(&mu_);
+    if (!work_.empty() || stopping()) return true;
+    idle_.push_back(parker);
+  }
+  const int64_t until = MonotonicNanos() + kIdleNanos;
+  bool in_time = true;
+  for (;;) {
+    {
+      absl::MutexLock lock(&mu_);
+      const auto at = std::find(idle_.begin(), idle_.end(), parker);
+      if (at == idle_.end()) return true;  // somebody woke us
+      if (!in_time || stopping()) {
+        idle_.erase(at);
+        return stopping() || !work_.empty();
+      }
+    }
+    in_time = parker->Park(until);
+  }
+}
+
+}  // namespace nearcall

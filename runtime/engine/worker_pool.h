@@ -1,0 +1,83 @@
+#ifndef NEARCALL_RUNTIME_ENGINE_WORKER_POOL_H_
+#define NEARCALL_RUNTIME_ENGINE_WORKER_POOL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "runtime/base/parker.h"
+#include "runtime/engine/reactor.h"
+
+namespace nearcall {
+
+// Work for a thread that may block.
+class Runnable {
+ public:
+  virtual void RunOnWorker() = 0;
+
+ protected:
+  ~Runnable() = default;
+};
+
+// A server's threads. One polls and runs short handlers itself; one stands by, looks now and then (kTick) whether the poller
+// is held up in a handler, and then takes the role of poller over; the others run handlers that were found to be long, or
+// wait for work, and leave after a while without any. When nothing happens, all of them sleep without a timer.
+//
+// Threads: thread-safe.
+class WorkerPool {
+ public:
+  explicit WorkerPool(Reactor* reactor);
+  // Stop must have been called.
+  ~WorkerPool();
+
+  void Start();
+  // Runs `work` on a thread of the pool, which may block. A pool that has stopped drops it.
+  void Submit(Runnable* work);
+  // Poller only, when it is about to run a handler: makes sure that somebody notices if that takes long.
+  void WatchPoller() {
+    if (dozing_.load(std::memory_order_relaxed)) WakeStandby();
+  }
+  // Ends all threads, after the work that was submitted is done; blocks until then. Not from a thread of the pool.
+  void Stop();
+
+ private:
+  // How long a handler may hold up the poller, roughly.
+  static constexpr int64_t kTick = 1'000'000;
+  // Ticks without activity after which the standby thread sleeps without a timer.
+  static constexpr int kQuietTicks = 4;
+  static constexpr int64_t kIdleNanos = 2'000'000'000;
+
+  void Loop();
+  void Poll();
+  // Takes the place of the standby thread, if it is vacant, until there is something else to do.
+  bool StandBy();
+  bool ParkIdle();
+  void WakeStandby();
+  // Wakes or starts a thread that takes up what there is to do.
+  bool WakeOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void JoinFinished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool OnVacant();
+  bool stopping() const { return stopping_.load(std::memory_order_seq_cst); }
+
+  Reactor* const reactor_;
+  std::atomic<bool> stopping_{false};
+  // The standby thread sleeps without a timer. It looks at the role once more, a tick after it has set this, so that the
+  // poller need not pay for a barrier between lending the role and looking here.
+  std::atomic<bool> dozing_{false};
+
+  absl::Mutex mu_;
+  std::deque<Runnable*> work_ ABSL_GUARDED_BY(mu_);
+  std::vector<Parker*> idle_ ABSL_GUARDED_BY(mu_);
+  Parker* standby_ ABSL_GUARDED_BY(mu_) = nullptr;
+  std::vector<std::thread> running_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::thread> finished_ ABSL_GUARDED_BY(mu_);  // to be joined
+  absl::CondVar one_finished_;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_ENGINE_WORKER_POOL_H_

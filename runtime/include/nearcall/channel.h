@@ -1,0 +1,70 @@
+#ifndef NEARCALL_CHANNEL_H_
+#define NEARCALL_CHANNEL_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "nearcall/client_context.h"
+#include "nearcall/internal/client_call.h"
+#include "nearcall/internal/message.h"
+#include "nearcall/internal/method.h"
+#include "nearcall/spin.h"
+
+namespace nearcall {
+
+struct ChannelOptions {
+  // The largest response that a call accepts, in bytes; RESOURCE_EXHAUSTED for that call beyond it. -1: no limit.
+  int max_receive_message_bytes = 4 << 20;
+  // The largest request that a call sends, in bytes. -1: no limit but the server's.
+  int max_send_message_bytes = -1;
+  // How long one attempt to connect may take, handshake included.
+  absl::Duration connect_timeout = absl::Seconds(5);
+  // After a failed attempt the next one waits: from `initial`, times 1.6 each time, to `max`, give or take 20%.
+  absl::Duration initial_backoff = absl::Milliseconds(10);
+  absl::Duration max_backoff = absl::Seconds(5);
+  // How callers wait for their replies.
+  Spin spin = Spin::kAdaptive;
+};
+
+// The state of a channel's connection; gRPC's names.
+enum class ConnectivityState { kIdle, kConnecting, kReady, kTransientFailure, kShutdown };
+
+// The way to one server. Connects on first use and again when the connection is lost.
+//
+// Threads: thread-safe; meant to be shared by many threads and many stubs.
+// Lifetime: calls keep the channel alive; the destructor closes the connection.
+class Channel {
+ public:
+  virtual ~Channel() = default;
+
+  // The address as it was given.
+  virtual const std::string& address() const = 0;
+  // The state of the connection; with `try_to_connect`, starts to connect when idle.
+  virtual ConnectivityState GetState(bool try_to_connect) = 0;
+  // Blocks until the channel is ready; false when `deadline` passes first, or the address can never work.
+  virtual bool WaitForConnected(absl::Time deadline) = 0;
+
+  // --- For generated code ---------------------------------------------------------------------------------------------
+
+  // Calls and blocks for the answer.
+  virtual absl::Status UnaryCall(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                                 internal::InMessage response) = 0;
+  // Calls and returns; `done` runs exactly once, on a thread of the channel's, never inside this call. `context` and what
+  // the messages point at must live until then.
+  virtual void UnaryCallAsync(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                              internal::InMessage response, std::function<void(absl::Status)> done) = 0;
+  // Begins a streaming call. Never null: where the call cannot begin, Finish() of what is returned says why.
+  virtual std::unique_ptr<internal::ClientCall> StartCall(const internal::Method& method, ClientContext* context) = 0;
+};
+
+// A channel to `address` (see the address table in the README). Never null and never blocks: an address that cannot work
+// shows as INVALID_ARGUMENT on every call.
+std::shared_ptr<Channel> CreateChannel(const std::string& address);
+std::shared_ptr<Channel> CreateChannel(const std::string& address, const ChannelOptions& options);
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_CHANNEL_H_

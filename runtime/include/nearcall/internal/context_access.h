@@ -1,0 +1,56 @@
+#ifndef NEARCALL_INTERNAL_CONTEXT_ACCESS_H_
+#define NEARCALL_INTERNAL_CONTEXT_ACCESS_H_
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "nearcall/client_context.h"
+#include "nearcall/server_context.h"
+
+namespace nearcall {
+namespace internal {
+
+// The framework's way into a ClientContext.
+class ClientContextAccess {
+ public:
+  // The first use of the context; false for every other one.
+  static bool Begin(ClientContext* context) { return !std::exchange(context->used_, true); }
+  // When the call must be over, on the monotonic clock; kNever without a deadline.
+  static int64_t MonotonicDeadline(const ClientContext& context);
+  static bool cancelled(const ClientContext& context) { return context.cancelled_.load(std::memory_order_seq_cst); }
+  static void SetSleeper(ClientContext* context, Cancellable* sleeper) {
+    absl::MutexLock lock(&context->mu_);
+    context->sleeper_ = sleeper;
+  }
+  static const Metadata& metadata(const ClientContext& context) { return context.metadata_; }
+  static Metadata* initial_metadata(ClientContext* context) { return &context->server_initial_metadata_; }
+  static Metadata* trailing_metadata(ClientContext* context) { return &context->server_trailing_metadata_; }
+  static void set_peer(ClientContext* context, const std::shared_ptr<const Peer>& peer) { context->peer_ = peer; }
+};
+
+// The framework's way into a ServerContext.
+class ServerContextAccess {
+ public:
+  // Makes the context ready for a call, as new.
+  static void Reset(ServerContext* context, const Peer* peer, absl::string_view method, int64_t deadline) {
+    context->peer_ = peer;
+    context->method_ = method;
+    context->deadline_ns_ = deadline;
+    context->cancelled_.store(false, std::memory_order_relaxed);
+    if (!context->client_metadata_.empty()) context->client_metadata_.clear();
+    if (!context->initial_metadata_.empty()) context->initial_metadata_.clear();
+    if (!context->trailing_metadata_.empty()) context->trailing_metadata_.clear();
+  }
+  static void Cancel(ServerContext* context) { context->cancelled_.store(true, std::memory_order_seq_cst); }
+  static bool cancelled(const ServerContext& context) { return context.cancelled_.load(std::memory_order_seq_cst); }
+  static int64_t deadline(const ServerContext& context) { return context.deadline_ns_; }
+  static Metadata* client_metadata(ServerContext* context) { return &context->client_metadata_; }
+  static const Metadata& initial_metadata(const ServerContext& context) { return context.initial_metadata_; }
+  static const Metadata& trailing_metadata(const ServerContext& context) { return context.trailing_metadata_; }
+};
+
+}  // namespace internal
+}  // namespace nearcall
+
+#endif  // NEARCALL_INTERNAL_CONTEXT_ACCESS_H_

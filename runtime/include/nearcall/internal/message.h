@@ -1,0 +1,50 @@
+#ifndef NEARCALL_INTERNAL_MESSAGE_H_
+#define NEARCALL_INTERNAL_MESSAGE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "google/protobuf/message_lite.h"
+
+namespace nearcall {
+namespace internal {
+
+// A message on its way out: a protobuf message, or bytes that are one already (proxies). A view: what it points at must
+// outlive it, unchanged.
+class OutMessage {
+ public:
+  OutMessage() = default;
+  OutMessage(const google::protobuf::MessageLite& message) : proto_(&message) {}  // NOLINT: implicit on purpose
+  explicit OutMessage(absl::string_view bytes) : bytes_(bytes) {}
+
+  // The serialised size; to be called before SerializeTo, which relies on the sizes that protobuf caches here.
+  size_t ByteSize() const { return proto_ != nullptr ? proto_->ByteSizeLong() : bytes_.size(); }
+  // Writes exactly ByteSize() bytes.
+  void SerializeTo(uint8_t* out) const;
+
+ private:
+  const google::protobuf::MessageLite* proto_ = nullptr;
+  absl::string_view bytes_;
+};
+
+// Where a received message goes: a protobuf message, or a string that takes the bytes as they are.
+class InMessage {
+ public:
+  InMessage() = default;
+  InMessage(google::protobuf::MessageLite* message) : proto_(message) {}  // NOLINT: implicit on purpose
+  explicit InMessage(std::string* bytes) : bytes_(bytes) {}
+
+  // Replaces the target's content. False when the bytes are not such a message; the target is then valid but unspecified.
+  bool Parse(const void* data, size_t size) const;
+
+ private:
+  google::protobuf::MessageLite* proto_ = nullptr;
+  std::string* bytes_ = nullptr;
+};
+
+}  // namespace internal
+}  // namespace nearcall
+
+#endif  // NEARCALL_INTERNAL_MESSAGE_H_

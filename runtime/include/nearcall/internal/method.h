@@ -1,0 +1,45 @@
+#ifndef NEARCALL_INTERNAL_METHOD_H_
+#define NEARCALL_INTERNAL_METHOD_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace nearcall {
+namespace internal {
+
+enum class MethodType : uint8_t { kUnary, kClientStreaming, kServerStreaming, kBidiStreaming };
+
+// A method as a caller names it. Generated code keeps one static object a method, so that a connection sends the name
+// once and a number from then on.
+//
+// Threads: thread-safe. `name` must outlive the object.
+class Method {
+ public:
+  // `name` is "/package.Service/Method".
+  constexpr Method(const char* name, MethodType type) : name_(name), type_(type) {}
+  Method(const Method&) = delete;
+  Method& operator=(const Method&) = delete;
+
+  absl::string_view name() const { return name_; }
+  MethodType type() const { return type_; }
+
+  // A small number, from 1, that is this object's own in this process; given on first use.
+  uint32_t number() const {
+    const uint32_t number = number_.load(std::memory_order_relaxed);
+    return number != 0 ? number : AssignNumber();
+  }
+
+ private:
+  uint32_t AssignNumber() const;
+
+  const char* name_;
+  MethodType type_;
+  mutable std::atomic<uint32_t> number_{0};  // relaxed: publishes nothing but itself
+};
+
+}  // namespace internal
+}  // namespace nearcall
+
+#endif  // NEARCALL_INTERNAL_METHOD_H_

@@ -1,0 +1,86 @@
+#ifndef NEARCALL_SERVER_H_
+#define NEARCALL_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "nearcall/service.h"
+#include "nearcall/spin.h"
+
+namespace nearcall {
+
+struct ServerOptions {
+  // The largest request that a call accepts, in bytes; RESOURCE_EXHAUSTED for that call beyond it. -1: no limit.
+  int max_receive_message_bytes = 4 << 20;
+  // The largest response that a call sends, in bytes. -1: no limit but the caller's.
+  int max_send_message_bytes = -1;
+  // Whether a `tcp:` address may be other than loopback. Nothing is encrypted or authenticated: for trusted networks only.
+  bool allow_remote = false;
+  // Whether `local:` and `shm:` listeners grant the shared-memory ring; without it `local:` stays on the socket and a caller
+  // that insists on `shm:` is refused.
+  bool allow_shared_memory = true;
+  // Whether processes of other users may connect over Unix sockets and shared memory. Root always may.
+  bool allow_other_users = false;
+  // Calls that one connection may have open at once; RESOURCE_EXHAUSTED for the next.
+  int max_concurrent_calls_per_connection = 1024;
+  // How idle server threads wait for the next request.
+  Spin spin = Spin::kAdaptive;
+};
+
+// A running server.
+//
+// Threads: thread-safe. Lifetime: the destructor shuts it down and waits for its handlers.
+class Server {
+ public:
+  virtual ~Server() = default;
+
+  // The addresses that it listens on, ports filled in, in the order in which they were added.
+  virtual const std::vector<std::string>& addresses() const = 0;
+
+  // Blocks until the server has shut down (someone else calls Shutdown).
+  virtual void Wait() = 0;
+  // Stops listening, lets the calls in progress finish, and blocks until they have: new calls fail with UNAVAILABLE. With a
+  // deadline, calls that still run then are cancelled; their handlers are waited for.
+  virtual void Shutdown() = 0;
+  virtual void Shutdown(absl::Time deadline) = 0;
+};
+
+// Collects what a server is made of. Shape and names are gRPC's.
+//
+// Threads: thread-compatible.
+class ServerBuilder {
+ public:
+  ServerBuilder();
+  ~ServerBuilder();
+  ServerBuilder(const ServerBuilder&) = delete;
+  ServerBuilder& operator=(const ServerBuilder&) = delete;
+
+  // Listens on `address` (see the address table in the README); may be called many times. `selected_port`, where given, is
+  // set by BuildAndStart to the port that a `tcp:` address got (0 for other schemes).
+  ServerBuilder& AddListeningPort(const std::string& address, int* selected_port = nullptr);
+  // Serves `service`, which the caller owns and which must outlive the server.
+  ServerBuilder& RegisterService(Service* service);
+  ServerBuilder& SetOptions(const ServerOptions& options);
+  ServerBuilder& SetMaxReceiveMessageSize(int bytes);
+
+  // Starts the server, or says what stands in the way: a malformed address (INVALID_ARGUMENT), one that a live server
+  // holds (ALREADY_EXISTS), one service twice (ALREADY_EXISTS), no right to the path (PERMISSION_DENIED).
+  // To be called once.
+  absl::StatusOr<std::unique_ptr<Server>> BuildAndStart();
+
+ private:
+  struct Port {
+    std::string address;
+    int* selected_port;
+  };
+  std::vector<Port> ports_;
+  std::vector<Service*> services_;
+  ServerOptions options_;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_SERVER_H_

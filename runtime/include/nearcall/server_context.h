@@ -1,0 +1,66 @@
+#ifndef NEARCALL_SERVER_CONTEXT_H_
+#define NEARCALL_SERVER_CONTEXT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "nearcall/metadata.h"
+#include "nearcall/peer.h"
+
+namespace nearcall {
+
+namespace internal {
+class ServerContextAccess;
+}
+
+// What a handler knows of the call that it serves beside the request, and what it can add to the answer.
+//
+// Threads: thread-compatible, but for IsCancelled() and deadline(), which any thread may call while the handler runs.
+// Lifetime: the framework's; valid until the handler has finished.
+class ServerContext {
+ public:
+  ServerContext() = default;
+  ServerContext(const ServerContext&) = delete;
+  ServerContext& operator=(const ServerContext&) = delete;
+
+  // The caller's deadline on this machine's clock; InfiniteFuture where it set none.
+  absl::Time deadline() const;
+  // Whether nobody waits for the answer any more: the caller cancelled, its deadline passed, or its connection is gone.
+  bool IsCancelled() const;
+
+  // What the caller sent beside the request.
+  const Metadata& client_metadata() const { return client_metadata_; }
+  // Travels before the first message, at the latest with the status.
+  void AddInitialMetadata(absl::string_view key, absl::string_view value) { initial_metadata_.Add(key, value); }
+  // Travels with the status.
+  void AddTrailingMetadata(absl::string_view key, absl::string_view value) { trailing_metadata_.Add(key, value); }
+
+  // The caller's address and what the kernel says of its process.
+  const Peer& peer_info() const { return *peer_; }
+  std::string peer() const { return peer_->address; }
+  // What carries the call: "shm", "unix", "tcp", "inproc", "grpc".
+  absl::string_view transport() const { return peer_->transport; }
+  // The full name of the method: "/package.Service/Method".
+  absl::string_view method() const { return method_; }
+
+ private:
+  friend class internal::ServerContextAccess;
+
+  static constexpr int64_t kNoDeadline = INT64_MAX;  // kNever of the engine
+
+  const Peer* peer_ = nullptr;
+  absl::string_view method_;
+  int64_t deadline_ns_ = kNoDeadline;  // on the monotonic clock
+  std::atomic<bool> cancelled_{false};
+  Metadata client_metadata_;
+  Metadata initial_metadata_;
+  Metadata trailing_metadata_;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_SERVER_CONTEXT_H_

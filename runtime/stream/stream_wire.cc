@@ -1,0 +1,119 @@
+#include "runtime/stream/stream_wire.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/base/errno_status.h"
+
+namespace nearcall {
+
+void ByteBuffer::Reserve(size_t size) {
+  if (capacity_ - end_ >= size) return;
+  const size_t used = end_ - begin_;
+  if (capacity_ - used >= size) {
+    std::memmove(data_.get(), data_.get() + begin_, used);
+  } else {
+    const size_t capacity = std::max({kInitialCapacity, capacity_ * 2, used + size});
+    std::unique_ptr<uint8_t[]> data(new uint8_t[capacity]);
+    if (used != 0) std::memcpy(data.get(), data_.get() + begin_, used);
+    data_ = std::move(data);
+    capacity_ = capacity;
+  }
+  begin_ = 0;
+  end_ = used;
+}
+
+void ByteBuffer::Shrink() {
+  if (!empty() || capacity_ <= kInitialCapacity) return;
+  data_.reset();
+  capacity_ = 0;
+}
+
+uint8_t* StreamWire::Claim(size_t size) {
+  if (!out_.empty() && out_.size() + size > kMaxUnflushed) return nullptr;
+  out_.Reserve(size);
+  return out_.end();
+}
+
+bool StreamWire::Flush() {
+  while (!out_.empty()) {
+    if (broken_) {
+      out_.Take(out_.size());  // the receiving side finds out why
+      break;
+    }
+    const ssize_t sent = send(fd_.get(), out_.begin(), out_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) {
+      out_.Take(static_cast<size_t>(sent));
+    } else if (sent < 0 && errno == EINTR) {
+      continue;
+    } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      unflushed_.store(true, std::memory_order_relaxed);
+      return false;
+    } else {
+      broken_ = true;
+    }
+  }
+  if (unflushed_.load(std::memory_order_relaxed)) unflushed_.store(false, std::memory_order_relaxed);
+  return true;
+}
+
+Received StreamWire::Receive(Frame* frame) {
+  for (;;) {
+    if (in_.size() >= kHeaderSize) {
+      const FrameHeader header = LoadHeader(in_.begin());
+      if (const FrameError error = ValidateHeader(header, kMaxFrameSize); error != FrameError::kNone) {
+        return Fail(absl::InternalError(absl::StrCat(what_, " sent ", FrameErrorText(error))));
+      }
+      if (in_.size() >= header.size) {
+        frame->header = header;
+        frame->payload = in_.begin() + kHeaderSize;
+        current_ = header.size;
+        return Received::kFrame;
+      }
+      in_.Reserve(header.size - in_.size());
+    }
+    bool again = false;
+    const Received received = ReadMore(&again);
+    if (!again) return received;
+  }
+}
+
+// Reads what there is, at most once a look: when the last read took all there was, the next look says so without asking.
+Received StreamWire::ReadMore(bool* again) {
+  if (std::exchange(drained_, false)) return Received::kNothing;
+  if (in_.room() == 0 || in_.empty()) in_.Reserve(kReadSize);
+  const size_t room = in_.room();
+  ssize_t got;
+  do {
+    got = recv(fd_.get(), in_.end(), room, MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) {
+    in_.Add(static_cast<size_t>(got));
+    drained_ = static_cast<size_t>(got) < room;
+    *again = true;
+    return Received::kFrame;
+  }
+  if (got == 0) {
+    return Fail(absl::UnavailableError(absl::StrCat("the connection to ", what_, " was closed by the other side")));
+  }
+  if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    in_.Shrink();
+    return Received::kNothing;
+  }
+  absl::Status failure = ErrnoStatus(errno, absl::StrCat("the connection to ", what_));
+  return Fail(absl::UnavailableError(failure.message()));
+}
+
+Received StreamWire::Fail(absl::Status status) {
+  if (status_.ok()) status_ = std::move(status);
+  return Received::kClosed;
+}
+
+void StreamWire::Shutdown() { shutdown(fd_.get(), SHUT_RDWR); }
+
+}  // namespace nearcall

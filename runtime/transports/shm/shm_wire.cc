@@ -1,0 +1,119 @@
+#include "runtime/transports/shm/shm_wire.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+
+namespace nearcall {
+namespace {
+
+// Two frames fit any ring, whatever their positions: the writer of one need not wait for the reader of the other.
+uint32_t MaxFrame(size_t ring_size) {
+  return static_cast<uint32_t>(std::min<size_t>(ring_size / 2 - 16, kMaxFrameSize));
+}
+
+}  // namespace
+
+ShmWire::ShmWire(Parts parts)
+    : out_ring_(parts.own.ring()),
+      out_mask_(parts.own.ring_size() - 1),
+      ring_size_(parts.own.ring_size()),
+      max_send_(MaxFrame(parts.own.ring_size())),
+      peer_control_(parts.peer.control()),
+      in_ring_(parts.peer.ring()),
+      in_mask_(parts.peer.ring_size() - 1),
+      max_receive_(MaxFrame(parts.peer.ring_size())),
+      own_control_(parts.own.control()),
+      trusted_(parts.trusted),
+      own_(std::move(parts.own)),
+      peer_(std::move(parts.peer)),
+      ringer_(std::move(parts.ringer)),
+      doorbell_(std::move(parts.doorbell)),
+      socket_(std::move(parts.socket)),
+      what_(std::move(parts.what)) {}
+
+bool ShmWire::LookForRoom(size_t size) {
+  // Pairs with the exchange in Announce.
+  const uint64_t position = peer_control_->read_position.load(std::memory_order_seq_cst);
+  if (position < seen_read_position_ || position > tail_) {
+    violated_.store(true, std::memory_order_relaxed);
+    Shutdown();
+    return false;
+  }
+  seen_read_position_ = position;
+  looked_at_.store(position, std::memory_order_relaxed);
+  return tail_ + Stride(size) + kWord - position <= ring_size_;
+}
+
+void ShmWire::RingFor(uint32_t epoch) {
+  if (rung_.exchange(epoch, std::memory_order_relaxed) != epoch) ringer_.Ring();
+}
+
+void ShmWire::Announce() {
+  unannounced_ = 0;
+  own_control_->read_position.exchange(head_, std::memory_order_seq_cst);  // pairs with LookForRoom
+  if (peer_control_->wants_room.load(std::memory_order_seq_cst) == 0) return;  // pairs with WantRoom
+  // A peer that is awake looks for room itself.
+  const uint32_t epoch = peer_control_->sleep_epoch.load(std::memory_order_seq_cst);
+  if ((epoch & 1) != 0) RingFor(epoch);
+}
+
+Received ShmWire::NothingToReceive() {
+  if (unannounced_ != 0) Announce();
+  if (shut_down_.load(std::memory_order_relaxed) || peer_gone_) {
+    // The word once more: what was published before the end is still delivered.
+    if (WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire) != 0 && peer_gone_) {
+      return Received::kNothing;  // the next look finds it
+    }
+    if (violated_.load(std::memory_order_relaxed)) return Violation("a read position where nothing was written");
+    if (status_.ok()) {
+      status_ = absl::UnavailableError(peer_gone_ ? absl::StrCat("the process behind ", what_, " is gone")
+                                                  : absl::StrCat("the connection to ", what_, " was closed"));
+    }
+    return Received::kClosed;
+  }
+  return Received::kNothing;
+}
+
+Received ShmWire::Violation(const char* what) {
+  if (status_.ok()) status_ = absl::InternalError(absl::StrCat(what_, " sent ", what));
+  shut_down_.store(true, std::memory_order_relaxed);
+  return Received::kClosed;
+}
+
+bool ShmWire::PrepareSleep() {
+  if (unannounced_ != 0) Announce();
+  ++epoch_;
+  if ((epoch_ & 1) == 0) ++epoch_;
+  own_control_->sleep_epoch.exchange(epoch_, std::memory_order_seq_cst);  // pairs with Flush and Announce
+  if (WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_seq_cst) != 0) return false;  // pairs with Commit
+  if (shut_down_.load(std::memory_order_relaxed) || peer_gone_) return false;
+  // Whoever waits for room has looked before; if the peer has moved on since, there may be some.
+  return !wants_room_.load(std::memory_order_relaxed) ||
+         peer_control_->read_position.load(std::memory_order_seq_cst) == looked_at_.load(std::memory_order_relaxed);
+}
+
+void ShmWire::FinishSleep(bool ready) {
+  if ((epoch_ & 1) != 0) own_control_->sleep_epoch.store(++epoch_, std::memory_order_release);
+  if (!ready) return;
+  doorbell_.Silence();
+  CheckSocket();
+}
+
+void ShmWire::CheckSocket() {
+  char byte;
+  const ssize_t got = recv(socket_.get(), &byte, 1, MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+  // The end of file, an error, or bytes where none belong: in each case the connection is over.
+  peer_gone_ = true;
+}
+
+void ShmWire::Shutdown() {
+  shut_down_.store(true, std::memory_order_relaxed);
+  shutdown(socket_.get(), SHUT_RDWR);  // wakes both sides' pollers
+}
+
+}  // namespace nearcall

@@ -1,0 +1,177 @@
+#ifndef NEARCALL_RUNTIME_TRANSPORTS_SHM_SHM_WIRE_H_
+#define NEARCALL_RUNTIME_TRANSPORTS_SHM_SHM_WIRE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "runtime/base/fd.h"
+#include "runtime/transports/shm/doorbell.h"
+#include "runtime/transports/shm/segment.h"
+#include "runtime/wire/wire.h"
+
+namespace nearcall {
+
+// A Wire over two rings in shared memory, one in each direction; docs/SHM.md draws them.
+//
+// A frame is published by its first word, its size: the writer clears the word behind the frame, writes the frame, and then
+// stores the size. The reader polls that word alone, so a small frame costs one transfer of its cache lines. Where the reader
+// stands is a word in the reader's own segment; the writer keeps a copy of it and looks anew only when the ring seems full.
+//
+// Two protocols between the sides, each of the form "I write mine, then read yours", so that one of the two always sees the
+// other (sequentially consistent operations on both words):
+//   sleeping   reader: sleep_epoch := odd, read the frame's word;   writer: write the frame's word, read sleep_epoch
+//   room       writer: wants_room := 1, read read_position;          reader: write read_position, read wants_room
+//
+// The socket of the handshake stays open: its end of file is how the peer's death is noticed. Nothing is ever sent on it.
+//
+// Nothing in the peer's segment is trusted: a size is loaded once and checked against our own limits, a position against how
+// far we have written. A peer that breaks a rule loses the connection.
+//
+// Threads, errors: see Wire.
+class ShmWire {
+ public:
+  struct Parts {
+    Fd socket;
+    Segment own;         // we write it
+    Segment peer;        // the peer does
+    Doorbell doorbell;   // we sleep on it
+    Ringer ringer;       // wakes the peer
+    bool trusted;        // the peer is the same user: its messages may be parsed where they lie
+    std::string what;    // the peer, in errors
+  };
+  explicit ShmWire(Parts parts);
+
+  uint32_t max_frame_size() const { return max_send_; }
+
+  uint8_t* Claim(size_t size) {
+    if (tail_ + Stride(size) + kWord - seen_read_position_ > ring_size_ && !LookForRoom(size)) return nullptr;
+    return out_ring_ + (tail_ & out_mask_);
+  }
+
+  void Commit(size_t size) {
+    const uint64_t next = tail_ + Stride(size);
+    // The reader will look there next: it must find no frame. Ordered before the frame by the exchange below.
+    WordAt(out_ring_ + (next & out_mask_)).store(0, std::memory_order_relaxed);
+    // Pairs with the loads in Receive and PrepareSleep.
+    WordAt(out_ring_ + (tail_ & out_mask_)).exchange(static_cast<uint32_t>(size), std::memory_order_seq_cst);
+    tail_ = next;
+  }
+
+  bool Flush() {
+    // Pairs with the exchange in PrepareSleep.
+    const uint32_t epoch = peer_control_->sleep_epoch.load(std::memory_order_seq_cst);
+    if ((epoch & 1) != 0) RingFor(epoch);
+    return true;
+  }
+
+  void WantRoom(bool want) {
+    wants_room_.store(want, std::memory_order_relaxed);
+    // Pairs with the load in Announce.
+    own_control_->wants_room.exchange(want ? 1 : 0, std::memory_order_seq_cst);
+  }
+
+  uint64_t sent_bytes() const { return tail_; }
+
+  Received Receive(Frame* frame) {
+    const uint32_t size = WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire);  // pairs with Commit
+    if (size == 0) return NothingToReceive();
+    // Copied once; from here on only the copy is looked at.
+    frame->header = LoadHeader(in_ring_ + (head_ & in_mask_));
+    frame->header.size = size;
+    if (const FrameError error = ValidateHeader(frame->header, max_receive_); error != FrameError::kNone) {
+      return Violation(FrameErrorText(error));
+    }
+    frame->payload = in_ring_ + (head_ & in_mask_) + kHeaderSize;
+    current_ = Stride(size);
+    return Received::kFrame;
+  }
+
+  void Release() {
+    head_ += current_;
+    own_control_->read_position.store(head_, std::memory_order_release);
+    if (++unannounced_ >= kAnnounceEvery) Announce();
+  }
+
+  bool trusted() const { return trusted_; }
+
+  bool PrepareSleep();
+  void FinishSleep(bool ready);
+  int watched_fds(WatchedFd* fds) const {
+    fds[0] = WatchedFd{doorbell_.fd(), false};
+    fds[1] = WatchedFd{socket_.get(), false};
+    return 2;
+  }
+  bool wants_write() const { return false; }
+
+  void Shutdown();
+  absl::Status status() const { return status_; }
+  bool PeerHasRead(uint64_t position) const {
+    return peer_control_->read_position.load(std::memory_order_acquire) >= position;
+  }
+
+ private:
+  static constexpr uint64_t kAlignment = 8;
+  // What Commit clears behind a frame.
+  static constexpr uint64_t kWord = 8;
+  // Frames after which the reader makes sure that a writer that waits for room hears of it.
+  static constexpr uint32_t kAnnounceEvery = 8;
+
+  static uint64_t Stride(size_t size) { return (size + kAlignment - 1) & ~(kAlignment - 1); }
+  static std::atomic<uint32_t>& WordAt(uint8_t* at) { return *reinterpret_cast<std::atomic<uint32_t>*>(at); }
+
+  bool LookForRoom(size_t size);
+  void RingFor(uint32_t epoch);
+  // The reader tells where it stands, and wakes a writer that sleeps until there is room.
+  void Announce();
+  Received NothingToReceive();
+  Received Violation(const char* what);
+  void CheckSocket();
+
+  // Sending; under the send lock.
+  alignas(kCacheLine) uint8_t* const out_ring_;
+  const uint64_t out_mask_;
+  const uint64_t ring_size_;
+  const uint32_t max_send_;
+  uint64_t tail_ = 0;                // bytes ever written
+  uint64_t seen_read_position_ = 0;  // the peer's position when we last looked
+  SegmentControl* const peer_control_;
+
+  // Receiving; the poller.
+  alignas(kCacheLine) uint8_t* const in_ring_;
+  const uint64_t in_mask_;
+  const uint32_t max_receive_;
+  uint32_t unannounced_ = 0;
+  uint64_t head_ = 0;  // bytes ever read
+  uint64_t current_ = 0;
+  SegmentControl* const own_control_;
+  const bool trusted_;
+  bool peer_gone_ = false;
+  uint32_t epoch_ = 0;
+  absl::Status status_;
+
+  // The epoch that was rung for, so that one sleep takes one ring. Both groups ring; a lost update is a ring too many.
+  std::atomic<uint32_t> rung_{0};
+  std::atomic<bool> shut_down_{false};
+  std::atomic<bool> wants_room_{false};
+  // seen_read_position_, for the poller that is about to sleep while a sender waits for room.
+  std::atomic<uint64_t> looked_at_{0};
+  // Set by a sender that found an impossible position; read by the poller.
+  std::atomic<bool> violated_{false};
+
+  const Segment own_;
+  const Segment peer_;
+  const Ringer ringer_;
+  Doorbell doorbell_;
+  const Fd socket_;
+  const std::string what_;
+};
+
+static_assert(Wire<ShmWire>);
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_TRANSPORTS_SHM_SHM_WIRE_H_

@@ -1,0 +1,110 @@
+#ifndef NEARCALL_RUNTIME_WIRE_FRAME_H_
+#define NEARCALL_RUNTIME_WIRE_FRAME_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace nearcall {
+
+static_assert(std::endian::native == std::endian::little, "frames are little-endian in memory");
+
+// The unit of everything that travels: a header of 16 bytes, then `size - 16` bytes of payload. docs/PROTOCOL.md is the
+// specification of the format and of each kind; this file is its C++ form.
+//
+//   0       4      5       6        8       12      16
+//   | size  | kind | flags | detail | call  | extra | payload ...
+struct FrameHeader {
+  uint32_t size;    // of the whole frame, header included
+  uint8_t kind;     // FrameKind
+  uint8_t flags;    // FrameFlags
+  uint16_t detail;  // kRequest: method number; kResponse: status code
+  uint32_t call;    // which call the frame belongs to; 0 for the connection itself
+  uint32_t extra;   // kRequest, kResponse: bytes of head; kMessage: bytes of the message still to come; kCredit: bytes;
+                    // kHello, kWelcome: kMagic; kGoAway: the last call that is served
+};
+static_assert(sizeof(FrameHeader) == 16);
+inline constexpr size_t kHeaderSize = sizeof(FrameHeader);
+
+enum class FrameKind : uint8_t {
+  kHello = 1,     // client to server, first: what the client speaks and wants
+  kWelcome = 2,   // server to client, first: what was agreed, or why not
+  kRequest = 3,   // begins a call
+  kMessage = 4,   // a message of a call, or a fragment of one
+  kHeaders = 5,   // the server's initial metadata, before its first message
+  kResponse = 6,  // ends a call: status, trailing metadata, and perhaps the one message
+  kCancel = 7,    // the caller gives the call up
+  kCredit = 8,    // the receiver of a stream grants room for more
+  kGoAway = 9,    // the server serves no further calls on this connection
+  kPing = 10,
+  kPong = 11,
+};
+inline constexpr uint8_t kLastFrameKind = 11;
+
+namespace frame_flags {
+inline constexpr uint8_t kHasMessage = 1;   // kRequest, kResponse: the payload ends with a whole message
+inline constexpr uint8_t kHasTimeout = 2;   // kRequest: the payload begins with the remaining time, uint64 nanoseconds
+inline constexpr uint8_t kEndStream = 4;    // kRequest, kMessage: the sender's last message; kMessage may be empty then
+inline constexpr uint8_t kNoMessage = 8;    // kMessage: only ends the stream, carries no message
+inline constexpr uint8_t kNotSeen = 16;     // kResponse: no handler has seen the call; it may be sent again elsewhere
+inline constexpr uint8_t kStream = 32;      // kRequest: the call may have more than one message in some direction
+}  // namespace frame_flags
+
+// "NCAL": tells the first frame of a connection from another protocol's bytes.
+inline constexpr uint32_t kMagic = 0x4c41434e;
+inline constexpr uint32_t kProtocolVersion = 1;
+
+// Bytes of messages that a stream's sender may have under way before the receiver grants more. A message may be sent
+// while the balance is positive and then costs its size plus kMessageOverhead: a balance below zero holds the next one.
+inline constexpr int64_t kInitialCredit = 64 * 1024;
+inline constexpr int64_t kMessageOverhead = 32;
+
+// The largest frame that any connection carries; each mechanism may have a lower limit of its own.
+inline constexpr uint32_t kMaxFrameSize = 64 * 1024;
+// The first frame in each direction is smaller.
+inline constexpr uint32_t kMaxHandshakeFrameSize = 4 * 1024;
+// Of the head (method name, metadata, status text and details) that a request or a response carries.
+inline constexpr uint32_t kMaxHeadSize = 8 * 1024;
+// Method numbers that a caller may announce on one connection: 1 to this.
+inline constexpr uint32_t kMaxMethodNumber = 4095;
+// The part of a call's id that says which of the caller's slots it uses; the rest tells the slot's users apart.
+inline constexpr uint32_t kCallSlotBits = 16;
+inline constexpr uint32_t kMaxCallSlots = 1u << kCallSlotBits;
+
+inline FrameHeader LoadHeader(const void* bytes) {
+  FrameHeader header;
+  std::memcpy(&header, bytes, kHeaderSize);
+  return header;
+}
+
+// What is wrong with a header by itself, whatever the state of the connection; kNone if nothing is.
+enum class FrameError : uint8_t {
+  kNone,
+  kSizeTooSmall,   // less than a header
+  kSizeTooLarge,   // more than `max_size`
+  kUnknownKind,
+  kBadFlags,       // a flag that the kind does not have, or two that exclude each other
+  kBadCall,        // a call of 0 where one is needed, or the reverse
+  kBadHead,        // a head larger than the payload or than kMaxHeadSize
+  kBadDetail,      // not a method number, not a status code, not zero where it must be
+};
+const char* FrameErrorText(FrameError error);
+
+// Checks a header that was copied out of the peer's reach: never one that the peer can still change.
+FrameError ValidateHeader(const FrameHeader& header, uint32_t max_size);
+
+// A received frame: a validated copy of its header, and where its payload lies. In shared memory the peer can still change
+// the payload: whoever reads it reads each byte once.
+struct Frame {
+  FrameHeader header;
+  const uint8_t* payload = nullptr;
+
+  FrameKind kind() const { return static_cast<FrameKind>(header.kind); }
+  bool has(uint8_t flag) const { return (header.flags & flag) != 0; }
+  size_t payload_size() const { return header.size - kHeaderSize; }
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_RUNTIME_WIRE_FRAME_H_
