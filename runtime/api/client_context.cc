@@ -31,7 +31,7 @@ absl::Time ClientContext::deadline() const {
 
 void ClientContext::TryCancel() {
   cancelled_.store(true, std::memory_order_seq_cst);
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   if (sleeper_ != nullptr) sleeper_->OnCancel();
 }
 

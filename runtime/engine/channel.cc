@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "nearcall/delivery.h"
 #include "nearcall/internal/context_access.h"
+#include "nearcall/internal/mutex.h"
 #include "runtime/base/clock.h"
 #include "runtime/engine/async_caller.h"
 #include "runtime/engine/connection.h"
@@ -69,12 +70,7 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
             }) {}
 
   ~ConnectingChannel() override {
-    std::shared_ptr<ClientConnection> connection;
-    {
-      absl::MutexLock lock(&mu_);
-      connection.swap(connection_);
-    }
-    if (connection != nullptr) connection->Close();
+    if (const std::shared_ptr<ClientConnection> connection = Current()) connection->Close();
   }
 
   const std::string& address() const override { return address_.text; }
@@ -93,6 +89,16 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   // The connection for a call: the one that is there, or a new one.
   absl::StatusOr<std::shared_ptr<ClientConnection>> Connection(ClientContext* context, int64_t deadline);
   absl::StatusOr<std::shared_ptr<ClientConnection>> Connect(int64_t deadline, bool wait_for_ready);
+  std::shared_ptr<ClientConnection> Current() {
+    internal::MutexLock lock(&connection_mu_);
+    return connection_;
+  }
+  // The connection if new calls may be made on it, else nullptr.
+  std::shared_ptr<ClientConnection> Usable() {
+    std::shared_ptr<ClientConnection> connection = Current();
+    if (connection != nullptr && !connection->usable()) connection = nullptr;
+    return connection;
+  }
   // One attempt to connect, with mu_ given up meanwhile.
   absl::Status Dial(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool MayRetry(const CallOutcome& outcome, int attempts) const {
@@ -104,8 +110,11 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   const ChannelOptions options_;
   Reactor reactor_;
 
+  // Every call takes this lock, for as long as it takes to copy a pointer.
+  internal::Mutex connection_mu_;
+  std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(connection_mu_);
+
   absl::Mutex mu_;
-  std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(mu_);
   bool dialing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status last_failure_ ABSL_GUARDED_BY(mu_);
   int64_t next_attempt_ ABSL_GUARDED_BY(mu_) = 0;
@@ -117,12 +126,9 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
 
 absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connection(ClientContext* context,
                                                                                 int64_t deadline) {
-  {
-    absl::MutexLock lock(&mu_);
-    if (connection_ != nullptr && connection_->usable()) {
-      ClientContextAccess::set_peer(context, connection_->peer());
-      return connection_;
-    }
+  if (std::shared_ptr<ClientConnection> usable = Usable()) {
+    ClientContextAccess::set_peer(context, usable->peer());
+    return usable;
   }
   absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connect(deadline, context->wait_for_ready());
   if (connection.ok()) ClientContextAccess::set_peer(context, (*connection)->peer());
@@ -133,7 +139,7 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(int
   Reactor::HandOffLease();  // this may block, in a handler too
   absl::MutexLock lock(&mu_);
   for (;;) {
-    if (connection_ != nullptr && connection_->usable()) return connection_;
+    if (std::shared_ptr<ClientConnection> usable = Usable()) return usable;
     const int64_t now = MonotonicNanos();
     if (now >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat(
@@ -144,7 +150,7 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(int
     if (dialing_) {
       mu_.AwaitWithTimeout(absl::Condition(no_dialing, &dialing_),
                            deadline == kNever ? absl::InfiniteDuration() : absl::Nanoseconds(deadline - now));
-      if (!dialing_ && !last_failure_.ok() && connection_ == nullptr && !wait_for_ready) return last_failure_;
+      if (!dialing_ && !last_failure_.ok() && !wait_for_ready) return last_failure_;
       continue;
     }
     if (now < next_attempt_) {
@@ -160,8 +166,6 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(int
 
 absl::Status ConnectingChannel::Dial(int64_t deadline) {
   dialing_ = true;
-  const std::shared_ptr<ClientConnection> old = std::move(connection_);
-  connection_ = nullptr;
   mu_.Unlock();
   const int64_t attempt_ends = MonotonicAfter(options_.connect_timeout);
   DialOptions dial{&options_, &reactor_, std::min(deadline, attempt_ends)};
@@ -169,7 +173,10 @@ absl::Status ConnectingChannel::Dial(int64_t deadline) {
   mu_.Lock();
   dialing_ = false;
   if (connection.ok()) {
-    connection_ = *std::move(connection);
+    {
+      internal::MutexLock lock(&connection_mu_);
+      connection_.swap(*connection);
+    }
     last_failure_ = absl::OkStatus();
     backoff_ = options_.initial_backoff;
     next_attempt_ = 0;
@@ -188,8 +195,8 @@ absl::Status ConnectingChannel::Dial(int64_t deadline) {
 }
 
 ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
+  if (Usable() != nullptr) return ConnectivityState::kReady;
   absl::MutexLock lock(&mu_);
-  if (connection_ != nullptr && connection_->usable()) return ConnectivityState::kReady;
   if (dialing_) return ConnectivityState::kConnecting;
   if (try_to_connect && MonotonicNanos() >= next_attempt_) {
     std::thread([self = shared_from_this()] {

@@ -7,7 +7,7 @@ namespace nearcall {
 
 Inbox::Put Inbox::PutFrame(const Frame& frame, bool trusted) {
   const size_t size = frame.payload_size();
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   if (ended_) return Put::kViolation;
   if (!frame.has(frame_flags::kNoMessage)) {
     const uint64_t left = frame.header.extra;
@@ -48,7 +48,7 @@ Inbox::Put Inbox::PutFrame(const Frame& frame, bool trusted) {
 }
 
 Inbox::Put Inbox::PutMessage(const uint8_t* data, size_t size, bool trusted) {
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   if (ended_ || partial_left_ != 0) return Put::kViolation;
   if (max_message_bytes_ >= 0 && size > static_cast<uint64_t>(max_message_bytes_)) return Put::kTooLarge;
   if (!Spend(size)) return Put::kViolation;
@@ -81,13 +81,13 @@ void Inbox::WakeReader() {
 }
 
 void Inbox::End() {
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   ended_ = true;
   WakeReader();
 }
 
 void Inbox::Close(bool drop) {
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   closed_ = ended_ = true;
   if (drop) {
     arrived_.clear();
@@ -97,7 +97,7 @@ void Inbox::Close(bool drop) {
 }
 
 bool Inbox::HasMessageOrEnd() {
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   return !arrived_.empty() || ended_;
 }
 
@@ -111,7 +111,7 @@ bool Inbox::ReadNext(internal::InMessage message, Got* got) {
   if (length == kBig) {
     std::string big;
     {
-      absl::MutexLock lock(&mu_);
+      internal::MutexLock lock(&mu_);
       if (big_->empty()) {  // dropped by Close
         *got = Got::kEnd;
         return true;
@@ -135,7 +135,7 @@ bool Inbox::Refill(internal::InMessage* message, Got* got) {
   reading_.clear();
   read_to_ = 0;
   if (reading_.capacity() > kKeptBytes) reading_.shrink_to_fit();
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   if (!arrived_.empty()) {
     reading_.swap(arrived_);
     return true;
@@ -152,7 +152,7 @@ bool Inbox::Refill(internal::InMessage* message, Got* got) {
 }
 
 bool Inbox::TakeDirect(Got* got) {
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   offered_ = nullptr;
   if (direct_size_ == SIZE_MAX) return false;
   used_ += std::exchange(direct_size_, SIZE_MAX) + static_cast<uint64_t>(kMessageOverhead);
@@ -162,7 +162,7 @@ bool Inbox::TakeDirect(Got* got) {
 
 uint32_t Inbox::TakeGrant() {
   if (used_ < static_cast<uint64_t>(kInitialCredit) / 2) return 0;
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   if (ended_) return 0;
   const uint32_t grant = static_cast<uint32_t>(std::min<uint64_t>(used_, UINT32_MAX));
   used_ -= grant;

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "nearcall/internal/message.h"
+#include "nearcall/internal/mutex.h"
 #include "runtime/engine/reactor.h"
 #include "runtime/wire/frame.h"
 
@@ -78,7 +78,7 @@ class Inbox {
   WaitSpot spot_;
   std::atomic<bool> ready_{false};  // whether the reader has something to look at; pairs with itself
 
-  absl::Mutex mu_;
+  internal::Mutex mu_;
   std::string arrived_ ABSL_GUARDED_BY(mu_);
   std::deque<std::string>* big_ ABSL_GUARDED_BY(mu_) = nullptr;  // made when needed: an empty deque allocates
   std::string partial_ ABSL_GUARDED_BY(mu_);        // of a message whose last fragment is still to come

@@ -55,7 +55,7 @@ void Reactor::Add(std::shared_ptr<Pollable> pollable) {
 
 void Reactor::Post(std::function<void()> task) {
   {
-    absl::MutexLock lock(&mu_);
+    internal::MutexLock lock(&mu_);
     tasks_.push_back(std::move(task));
   }
   has_tasks_.exchange(true, std::memory_order_seq_cst);
@@ -80,7 +80,7 @@ void Reactor::RunTasks() {
   std::vector<std::function<void()>> tasks;
   has_tasks_.exchange(false, std::memory_order_seq_cst);
   {
-    absl::MutexLock lock(&mu_);
+    internal::MutexLock lock(&mu_);
     tasks.swap(tasks_);
   }
   for (std::function<void()>& task : tasks) task();
@@ -113,7 +113,7 @@ void Reactor::FindOwner() {
 
 bool Reactor::PromoteFollower() {
   if (promoting_.exchange(true, std::memory_order_seq_cst)) return true;  // one is on its way
-  absl::MutexLock lock(&mu_);
+  internal::MutexLock lock(&mu_);
   if (follower_parkers_.empty()) {
     promoting_.store(false, std::memory_order_seq_cst);
     return false;
@@ -165,7 +165,7 @@ bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t dea
   Parker* const parker = Parker::ForThisThread();
   HandOffLease();
   {
-    absl::MutexLock lock(&mu_);
+    internal::MutexLock lock(&mu_);
     follower_parkers_.push_back(parker);
   }
   followers_.fetch_add(1, std::memory_order_seq_cst);
@@ -175,7 +175,7 @@ bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t dea
   spot->LeaveSleep();
   followers_.fetch_sub(1, std::memory_order_seq_cst);
   {
-    absl::MutexLock lock(&mu_);
+    internal::MutexLock lock(&mu_);
     follower_parkers_.erase(std::find(follower_parkers_.begin(), follower_parkers_.end(), parker));
   }
   // Whoever leaves may be the one that was promoted: the chance to take the role must not leave with it.

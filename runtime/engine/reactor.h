@@ -10,7 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
-#include "absl/synchronization/mutex.h"
+#include "nearcall/internal/mutex.h"
 #include "nearcall/spin.h"
 #include "runtime/base/fd.h"
 #include "runtime/base/parker.h"
@@ -169,7 +169,7 @@ class Reactor {
   std::atomic<bool> activity_{false};
   std::atomic<uint64_t> last_poll_{0};  // CycleCount when the role was last given up; a hint
 
-  absl::Mutex mu_;
+  internal::Mutex mu_;
   std::vector<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
   std::vector<Parker*> follower_parkers_ ABSL_GUARDED_BY(mu_);
 

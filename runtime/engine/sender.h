@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "nearcall/internal/message.h"
+#include "nearcall/internal/mutex.h"
 #include "runtime/engine/reactor.h"
 #include "runtime/wire/wire.h"
 
@@ -41,7 +41,7 @@ class Sender {
   SendResult Send(const FrameHeader& header, const Fill& fill, int64_t deadline, const Aborted& aborted,
                   uint64_t* position = nullptr) {
     {
-      absl::MutexLock lock(&mu_);
+      internal::MutexLock lock(&mu_);
       if (closed_) return SendResult::kClosed;
       if (line_.empty() && backlog_.empty() && TrySend(header, fill, position)) {
         Flush();
@@ -56,7 +56,7 @@ class Sender {
   bool SendNow(FrameHeader header, const void* payload, size_t size) {
     header.size = static_cast<uint32_t>(kHeaderSize + size);
     const auto fill = [&](uint8_t* out) { std::memcpy(out, payload, size); };
-    absl::MutexLock lock(&mu_);
+    internal::MutexLock lock(&mu_);
     if (closed_) return true;
     if (backlog_.empty() && TrySend(header, fill, nullptr)) {
       Flush();
@@ -76,7 +76,7 @@ class Sender {
   // Looks whether there is room for those that wait. Poller only, once a pass; free when nobody waits.
   bool Service() {
     if (!has_waiting_.load(std::memory_order_relaxed) && !unflushed_.load(std::memory_order_relaxed)) return false;
-    absl::MutexLock lock(&mu_);
+    internal::MutexLock lock(&mu_);
     bool progress = false;
     if (unflushed_.load(std::memory_order_relaxed)) {
       Flush();
@@ -99,7 +99,7 @@ class Sender {
 
   // After this nothing is sent any more, and everyone who waits is told. Any thread.
   void Close() {
-    absl::MutexLock lock(&mu_);
+    internal::MutexLock lock(&mu_);
     closed_ = true;
     backlog_.clear();
     for (Waiter* waiter : line_) waiter->spot->Notify();
@@ -145,7 +145,7 @@ class Sender {
     WaitSpot spot;
     Waiter self{&spot, header.size};
     {
-      absl::MutexLock lock(&mu_);
+      internal::MutexLock lock(&mu_);
       line_.push_back(&self);
       has_waiting_.store(true, std::memory_order_relaxed);
       wire_->WantRoom(true);
@@ -159,7 +159,7 @@ class Sender {
             result = SendResult::kAborted;
             return true;
           }
-          absl::MutexLock lock(&mu_);
+          internal::MutexLock lock(&mu_);
           if (closed_) {
             result = SendResult::kClosed;
           } else if (line_.front() == &self && backlog_.empty() && TrySend(header, fill, position)) {
@@ -169,7 +169,7 @@ class Sender {
           return result != SendResult::kTimedOut;
         },
         &spot, deadline);
-    absl::MutexLock lock(&mu_);
+    internal::MutexLock lock(&mu_);
     line_.erase(std::find(line_.begin(), line_.end(), &self));
     if (!line_.empty()) {
       line_.front()->spot->Notify();
@@ -186,7 +186,7 @@ class Sender {
   std::atomic<bool> has_waiting_{false};
   std::atomic<bool> unflushed_{false};
 
-  absl::Mutex mu_;
+  internal::Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<Waiter*> line_ ABSL_GUARDED_BY(mu_);
   std::deque<std::string> backlog_ ABSL_GUARDED_BY(mu_);

@@ -71,16 +71,16 @@ absl::StatusOr<Fd> Connect(const UnixAddress& address, absl::string_view where, 
 
 }  // namespace
 
-absl::StatusOr<Fd> ConnectUnix(const std::string& path, int64_t deadline_monotonic_ns) {
+absl::StatusOr<Fd> ConnectUnix(const std::string& path, int64_t deadline) {
   absl::StatusOr<UnixAddress> address = PathAddress(path);
   if (!address.ok()) return address.status();
-  return Connect(*address, path, deadline_monotonic_ns);
+  return Connect(*address, path, deadline);
 }
 
-absl::StatusOr<Fd> ConnectAbstract(absl::string_view name, int64_t deadline_monotonic_ns) {
+absl::StatusOr<Fd> ConnectAbstract(absl::string_view name, int64_t deadline) {
   absl::StatusOr<UnixAddress> address = AbstractAddress(name);
   if (!address.ok()) return address.status();
-  return Connect(*address, absl::StrCat("unix-abstract:", name), deadline_monotonic_ns);
+  return Connect(*address, absl::StrCat("unix-abstract:", name), deadline);
 }
 
 }  // namespace nearcall

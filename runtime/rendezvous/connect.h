@@ -21,10 +21,10 @@ namespace nearcall {
 // socket can have this path.
 //
 // Threads: thread-safe.
-absl::StatusOr<Fd> ConnectUnix(const std::string& path, int64_t deadline_monotonic_ns);
+absl::StatusOr<Fd> ConnectUnix(const std::string& path, int64_t deadline);
 
 // The same for a name in the abstract namespace. Anybody may have taken the name: look at CredentialsOf the result.
-absl::StatusOr<Fd> ConnectAbstract(absl::string_view name, int64_t deadline_monotonic_ns);
+absl::StatusOr<Fd> ConnectAbstract(absl::string_view name, int64_t deadline);
 
 }  // namespace nearcall
 

@@ -137,7 +137,7 @@ absl::Status SocketFile::Establish(mode_t mode) {
   if (!status.ok()) return status;
   status = ListenAt(temporary, temporary_path, mode);
   if (status.ok()) status = MoveIntoPlace(temporary);
-  if (!status.ok()) unlinkat(directory_.get(), temporary.c_str(), 0);
+  if (!status.ok() && listener_.valid()) unlinkat(directory_.get(), temporary.c_str(), 0);  // ours
   return status;
 }
 
@@ -151,15 +151,14 @@ absl::Status SocketFile::ListenAt(const std::string& name, const std::string& pa
   if (fchmod(socket->get(), mode) != 0 || bind(socket->get(), address->get(), address->size) != 0) {
     return CannotListen(errno, path_);
   }
+  listener_ = *std::move(socket);
   struct stat info;
   if (fstatat(directory_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return CannotListen(errno, path_);
   if ((info.st_mode & 07777) != mode && fchmodat(directory_.get(), name.c_str(), mode, AT_SYMLINK_NOFOLLOW) != 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot listen on ", path_, ": cannot change the mode of the socket"));
   }
-  if (listen(socket->get(), SOMAXCONN) != 0) return CannotListen(errno, path_);
   id_ = FileId(info);
-  listener_ = *std::move(socket);
-  return absl::OkStatus();
+  return listen(listener_.get(), SOMAXCONN) == 0 ? absl::OkStatus() : CannotListen(errno, path_);
 }
 
 absl::Status SocketFile::MoveIntoPlace(const std::string& temporary) const {

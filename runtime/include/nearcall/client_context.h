@@ -8,9 +8,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "nearcall/internal/cancellable.h"
+#include "nearcall/internal/mutex.h"
 #include "nearcall/metadata.h"
 #include "nearcall/peer.h"
 
@@ -79,7 +79,7 @@ class ClientContext {
 
   // Set by TryCancel, read by the thread that waits for the call.
   std::atomic<bool> cancelled_{false};
-  absl::Mutex mu_;
+  internal::Mutex mu_;
   // The call to wake on TryCancel; set only while its thread sleeps, so that a call that never sleeps never locks.
   internal::Cancellable* sleeper_ ABSL_GUARDED_BY(mu_) = nullptr;
 };

@@ -23,7 +23,7 @@ void InprocWire::Ring(const Queue& queue) {
 
 uint8_t* InprocWire::Claim(size_t size) {
   {
-    absl::MutexLock lock(&out_->mu);
+    internal::MutexLock lock(&out_->mu);
     if (out_->bytes + size > kCapacity) return nullptr;
   }
   claimed_.resize(size);
@@ -34,27 +34,33 @@ void InprocWire::Commit(size_t size) {
   const auto frame_size = static_cast<uint32_t>(size);
   std::memcpy(claimed_.data(), &frame_size, sizeof frame_size);
   sent_bytes_ += size;
-  absl::MutexLock lock(&out_->mu);
+  internal::MutexLock lock(&out_->mu);
   if (out_->closed) return;
   out_->bytes += size;
   out_->frames.push_back(std::move(claimed_));
+  out_->worth_a_look.store(true, std::memory_order_relaxed);
 }
 
 bool InprocWire::Flush() {
-  absl::MutexLock lock(&out_->mu);
+  internal::MutexLock lock(&out_->mu);
   if (std::exchange(out_->reader_sleeps, false)) Ring(*out_);
   return true;
 }
 
 void InprocWire::WantRoom(bool want) {
-  absl::MutexLock lock(&out_->mu);
+  internal::MutexLock lock(&out_->mu);
   out_->writer_wants_room = want;
 }
 
 Received InprocWire::Receive(Frame* frame) {
+  if (!in_->worth_a_look.load(std::memory_order_relaxed)) return Received::kNothing;
   {
-    absl::MutexLock lock(&in_->mu);
-    if (in_->frames.empty()) return in_->closed ? Received::kClosed : Received::kNothing;
+    internal::MutexLock lock(&in_->mu);
+    if (in_->frames.empty()) {
+      if (in_->closed) return Received::kClosed;
+      in_->worth_a_look.store(false, std::memory_order_relaxed);
+      return Received::kNothing;
+    }
     current_ = std::move(in_->frames.front());
     in_->frames.pop_front();
     in_->bytes -= current_.size();
@@ -68,21 +74,22 @@ Received InprocWire::Receive(Frame* frame) {
 }
 
 bool InprocWire::PrepareSleep() {
-  absl::MutexLock lock(&in_->mu);
+  internal::MutexLock lock(&in_->mu);
   if (!in_->frames.empty() || in_->closed) return false;
   in_->reader_sleeps = true;
   return true;
 }
 
 void InprocWire::FinishSleep(bool) {
-  absl::MutexLock lock(&in_->mu);
+  internal::MutexLock lock(&in_->mu);
   in_->reader_sleeps = false;
 }
 
 void InprocWire::Shutdown() {
   for (Queue* queue : {in_.get(), out_.get()}) {
-    absl::MutexLock lock(&queue->mu);
+    internal::MutexLock lock(&queue->mu);
     queue->closed = true;
+    queue->worth_a_look.store(true, std::memory_order_relaxed);
     Ring(*queue);
   }
 }
@@ -92,7 +99,7 @@ absl::Status InprocWire::status() const {
 }
 
 bool InprocWire::PeerHasRead(uint64_t position) const {
-  absl::MutexLock lock(&out_->mu);
+  internal::MutexLock lock(&out_->mu);
   return out_->read_bytes >= position;
 }
 

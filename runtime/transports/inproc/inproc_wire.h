@@ -10,7 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
+#include "nearcall/internal/mutex.h"
 #include "runtime/base/fd.h"
 #include "runtime/wire/wire.h"
 
@@ -53,8 +53,11 @@ class InprocWire {
   // One direction. The reader sleeps on a doorbell; the writer, which is a reader of the other direction, on its own.
   struct Queue {
     Queue();
-    absl::Mutex mu;
+    mutable internal::Mutex mu;
     std::deque<std::string> frames ABSL_GUARDED_BY(mu);
+    // Whether there may be something to receive, so that a poller that spins leaves the lock to the writer. Relaxed: what it
+    // announces is looked at under the lock, and PrepareSleep looks there, too.
+    std::atomic<bool> worth_a_look{false};
     size_t bytes ABSL_GUARDED_BY(mu) = 0;  // in `frames`
     uint64_t read_bytes ABSL_GUARDED_BY(mu) = 0;  // ever
     bool closed ABSL_GUARDED_BY(mu) = false;

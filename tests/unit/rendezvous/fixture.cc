@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -89,8 +90,16 @@ mode_t ModeOf(const std::string& path) {
   return info.st_mode & 07777;
 }
 
+pid_t ForkMortal() {
+  const pid_t parent = getpid(), pid = fork();
+  if (pid != 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(126);  // it was too late
+  return 0;
+}
+
 int InChild(absl::FunctionRef<int()> body) {
-  const pid_t pid = fork();
+  const pid_t pid = ForkMortal();
   if (pid == 0) _exit(body());
   return ExitCodeOf(WaitFor(pid));
 }
@@ -107,7 +116,7 @@ bool MayPlayUsers() {
 }
 
 SteppedProcess::SteppedProcess(absl::FunctionRef<int()> body) {
-  pid_ = fork();
+  pid_ = ForkMortal();
   if (pid_ == 0) {
     if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(127);
     raise(SIGSTOP);

@@ -43,6 +43,8 @@ void WriteFile(const std::string& path, const std::string& text);
 std::string ReadFile(const std::string& path);
 mode_t ModeOf(const std::string& path);
 
+// Forks a child that is killed when this process ends, however it ends: a failing test leaves no process behind.
+pid_t ForkMortal();
 // Runs `body` in a forked process, and returns what it returned; -1 if it died.
 int InChild(absl::FunctionRef<int()> body);
 // The same, as the user nobody; the test must have asked MayPlayUsers first.

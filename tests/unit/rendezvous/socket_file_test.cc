@@ -60,7 +60,7 @@ Fd ForeignServer(const std::string& path, int type = SOCK_STREAM) {
 pid_t StartServerProcess(const std::string& path) {
   int ready[2];
   EXPECT_EQ(pipe2(ready, O_CLOEXEC), 0);
-  const pid_t pid = fork();
+  const pid_t pid = ForkMortal();
   if (pid == 0) {
     absl::StatusOr<SocketFile> server = SocketFile::Bind(path);
     if (!server.ok() || write(ready[1], "r", 1) != 1) _exit(1);
@@ -359,7 +359,7 @@ TEST_F(SocketFileTest, AForkedChildRemovesNothing) {
 TEST_F(SocketFileTest, AForkedChildDoesNotKeepThePathAfterClose) {
   absl::StatusOr<SocketFile> server = SocketFile::Bind(PathOf("s"));
   ASSERT_TRUE(server.ok()) << server.status();
-  const pid_t child = fork();
+  const pid_t child = ForkMortal();
   if (child == 0) {
     for (;;) pause();
   }

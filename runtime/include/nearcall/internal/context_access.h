@@ -20,7 +20,7 @@ class ClientContextAccess {
   static int64_t MonotonicDeadline(const ClientContext& context);
   static bool cancelled(const ClientContext& context) { return context.cancelled_.load(std::memory_order_seq_cst); }
   static void SetSleeper(ClientContext* context, Cancellable* sleeper) {
-    absl::MutexLock lock(&context->mu_);
+    MutexLock lock(&context->mu_);
     context->sleeper_ = sleeper;
   }
   static const Metadata& metadata(const ClientContext& context) { return context.metadata_; }
