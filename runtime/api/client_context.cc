@@ -10,9 +10,22 @@ namespace nearcall {
 
 std::unique_ptr<ClientContext> ClientContext::FromServerContext(const ServerContext& server) {
   auto context = std::make_unique<ClientContext>();
-  context->parent_ = &server;
   context->set_deadline(server.deadline());
+  context->parent_ = &server;
+  internal::MutexLock lock(&server.mu_);
+  context->next_sibling_ = server.children_;
+  server.children_ = context.get();
+  // Under the lock: a cancellation comes either before this look, or finds the child.
+  if (internal::ServerContextAccess::cancelled(server)) context->cancelled_.store(true, std::memory_order_seq_cst);
   return context;
+}
+
+ClientContext::~ClientContext() {
+  if (parent_ == nullptr) return;
+  internal::MutexLock lock(&parent_->mu_);
+  ClientContext** link = &parent_->children_;
+  while (*link != this) link = &(*link)->next_sibling_;
+  *link = next_sibling_;
 }
 
 void ClientContext::set_deadline(absl::Time deadline) {
@@ -32,7 +45,7 @@ absl::Time ClientContext::deadline() const {
 void ClientContext::TryCancel() {
   cancelled_.store(true, std::memory_order_seq_cst);
   internal::MutexLock lock(&mu_);
-  if (sleeper_ != nullptr) sleeper_->OnCancel();
+  for (internal::Cancellable* sleeper = sleepers_; sleeper != nullptr; sleeper = sleeper->next_) sleeper->OnCancel();
 }
 
 absl::string_view ClientContext::transport() const { return peer_ ? absl::string_view(peer_->transport) : ""; }
@@ -54,6 +67,14 @@ namespace internal {
 int64_t ClientContextAccess::MonotonicDeadline(const ClientContext& context) {
   if (context.timeout_ != absl::InfiniteDuration()) return MonotonicAfter(context.timeout_);
   return MonotonicAt(context.deadline_);
+}
+
+void ServerContextAccess::Cancel(ServerContext* context) {
+  context->cancelled_.store(true, std::memory_order_seq_cst);
+  MutexLock lock(&context->mu_);
+  for (ClientContext* child = context->children_; child != nullptr; child = ClientContextAccess::NextSibling(child)) {
+    child->TryCancel();
+  }
 }
 
 }  // namespace internal

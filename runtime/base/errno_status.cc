@@ -38,6 +38,11 @@ absl::StatusCode CodeOf(int error) {
     case ENETUNREACH:
     case EHOSTUNREACH:
       return absl::StatusCode::kUnavailable;
+    case EROFS:
+    case ELOOP:
+    case EISDIR:
+    case EPROTOTYPE:
+      return absl::StatusCode::kFailedPrecondition;
     case ENOSYS:
     case EOPNOTSUPP:
       return absl::StatusCode::kUnimplemented;

@@ -95,7 +95,7 @@ void AsyncCaller::Loop() {
 void AsyncCaller::Send(AsyncUnary* call) {
   if (open_.insert(call).second) {
     if (call->deadline != kNever) deadlines_.emplace(call->deadline, call);
-    internal::ClientContextAccess::SetSleeper(call->context, call);
+    internal::ClientContextAccess::AddSleeper(call->context, call);
   }
   call->connection = nullptr;
   CallOutcome outcome;
@@ -130,7 +130,7 @@ void AsyncCaller::Finish(AsyncUnary* call) {
 }
 
 void AsyncCaller::Complete(AsyncUnary* call, absl::Status status) {
-  internal::ClientContextAccess::SetSleeper(call->context, nullptr);
+  internal::ClientContextAccess::RemoveSleeper(call->context, call);
   open_.erase(call);
   for (auto [at, end] = deadlines_.equal_range(call->deadline); at != end; ++at) {
     if (at->second != call) continue;

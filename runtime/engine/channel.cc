@@ -14,6 +14,7 @@
 #include "nearcall/internal/context_access.h"
 #include "nearcall/internal/mutex.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/fork.h"
 #include "runtime/engine/async_caller.h"
 #include "runtime/engine/connection.h"
 #include "runtime/engine/failed_call.h"
@@ -29,6 +30,16 @@ absl::Status ContextUsedTwice() {
   return absl::FailedPreconditionError("this ClientContext has served a call already: make one for each call");
 }
 
+// For a call that cannot begin: its callback must not run inside the call.
+void CallBackElsewhere(std::function<void(absl::Status)> done, const absl::Status& status) {
+  std::thread([done = std::move(done), status] { done(status); }).detach();
+}
+
+absl::Status ChannelOfTheParent(const std::string& address) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the channel to ", address, " was made before this process was forked and is its parent's: make a new one"));
+}
+
 // A channel whose address can never work: every call says why.
 class LameChannel final : public Channel {
  public:
@@ -42,8 +53,7 @@ class LameChannel final : public Channel {
   }
   void UnaryCallAsync(const internal::Method&, ClientContext*, internal::OutMessage, internal::InMessage,
                       std::function<void(absl::Status)> done) override {
-    // The callback must not run inside this call.
-    std::thread([done = std::move(done), why = why_] { done(why); }).detach();
+    CallBackElsewhere(std::move(done), why_);
   }
   std::unique_ptr<internal::ClientCall> StartCall(const internal::Method&, ClientContext*) override {
     return std::make_unique<FailedCall>(why_);
@@ -69,6 +79,9 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
               return MayRetry(outcome, const_cast<AsyncUnary&>(call).attempts++);
             }) {}
 
+  // Whether this is a forked child's copy: its threads are not there, its connection is the parent's.
+  bool inherited() const { return fork_generation_ != ForkGeneration(); }
+
   ~ConnectingChannel() override {
     if (const std::shared_ptr<ClientConnection> connection = Current()) connection->Close();
   }
@@ -93,11 +106,13 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
     internal::MutexLock lock(&connection_mu_);
     return connection_;
   }
-  // The connection if new calls may be made on it, else nullptr.
+  // The connection if new calls may be made on it, else nullptr; one that is of no use any more is let go.
   std::shared_ptr<ClientConnection> Usable() {
     std::shared_ptr<ClientConnection> connection = Current();
-    if (connection != nullptr && !connection->usable()) connection = nullptr;
-    return connection;
+    if (connection == nullptr || connection->usable()) return connection;
+    internal::MutexLock lock(&connection_mu_);
+    if (connection_ == connection) connection_ = nullptr;
+    return nullptr;
   }
   // One attempt to connect, with mu_ given up meanwhile.
   absl::Status Dial(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -108,6 +123,7 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   const Address address_;
   Transport* const transport_;
   const ChannelOptions options_;
+  const uint32_t fork_generation_ = ForkGeneration();
   Reactor reactor_;
 
   // Every call takes this lock, for as long as it takes to copy a pointer.
@@ -195,6 +211,7 @@ absl::Status ConnectingChannel::Dial(int64_t deadline) {
 }
 
 ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
+  if (inherited()) return ConnectivityState::kShutdown;
   if (Usable() != nullptr) return ConnectivityState::kReady;
   absl::MutexLock lock(&mu_);
   if (dialing_) return ConnectivityState::kConnecting;
@@ -208,25 +225,29 @@ ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
 }
 
 bool ConnectingChannel::WaitForConnected(absl::Time deadline) {
-  return Connect(MonotonicAt(deadline), /*wait_for_ready=*/true).ok();
+  return !inherited() && Connect(MonotonicAt(deadline), /*wait_for_ready=*/true).ok();
 }
 
 absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, ClientContext* context,
                                           internal::OutMessage request, internal::InMessage response) {
   if (!ClientContextAccess::Begin(context)) return ContextUsedTwice();
+  if (inherited()) return ChannelOfTheParent(address_.text);
   const int64_t deadline = ClientContextAccess::MonotonicDeadline(*context);
   for (int attempts = 0;; ++attempts) {
     if (ClientContextAccess::cancelled(*context)) return absl::CancelledError("the caller cancelled the call");
     absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
     if (!connection.ok()) return connection.status();
     CallOutcome outcome = (*connection)->Unary(method, context, request, response, deadline);
-    if (!MayRetry(outcome, attempts)) return std::move(outcome.status);
+    if (MayRetry(outcome, attempts)) continue;
+    if (absl::IsUnavailable(outcome.status)) Usable();
+    return std::move(outcome.status);
   }
 }
 
 void ConnectingChannel::UnaryCallAsync(const internal::Method& method, ClientContext* context,
                                        internal::OutMessage request, internal::InMessage response,
                                        std::function<void(absl::Status)> done) {
+  if (inherited()) return CallBackElsewhere(std::move(done), ChannelOfTheParent(address_.text));
   auto call = std::make_unique<AsyncUnary>(context, response);
   call->method = &method;
   call->request = request;
@@ -242,6 +263,7 @@ void ConnectingChannel::UnaryCallAsync(const internal::Method& method, ClientCon
 std::unique_ptr<internal::ClientCall> ConnectingChannel::StartCall(const internal::Method& method,
                                                                    ClientContext* context) {
   if (!ClientContextAccess::Begin(context)) return std::make_unique<FailedCall>(ContextUsedTwice());
+  if (inherited()) return std::make_unique<FailedCall>(ChannelOfTheParent(address_.text));
   const int64_t deadline = ClientContextAccess::MonotonicDeadline(*context);
   for (int attempts = 0;; ++attempts) {
     absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
@@ -266,7 +288,12 @@ std::shared_ptr<Channel> CreateChannel(const std::string& text, const ChannelOpt
   if (absl::Status status = (*transport)->Check(*address); !status.ok()) {
     return std::make_shared<LameChannel>(text, std::move(status));
   }
-  return std::make_shared<ConnectingChannel>(*std::move(address), *transport, options);
+  // A forked child leaves its copy alone: to take it apart would be to shut the parent's connection.
+  const auto leave_to_parent = [](ConnectingChannel* channel) {
+    if (!channel->inherited()) delete channel;
+  };
+  return std::shared_ptr<ConnectingChannel>(new ConnectingChannel(*std::move(address), *transport, options),
+                                            leave_to_parent);
 }
 
 }  // namespace nearcall

@@ -95,7 +95,8 @@ class ClientSession final : public ClientConnection,
   bool Conclude(PendingCall* call, const Frame& frame);
   bool ConcludeWithHead(PendingCall* call, const Frame& frame);
   void OnClosed(absl::Status why);
-  static void Notify(PendingCall* call);
+  // Wakes whoever waits for the call, which is over.
+  void Notify(PendingCall* call);
 
   const std::unique_ptr<W> wire_;
   Reactor* const reactor_;
@@ -179,13 +180,13 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
     }
     if (inline_message) request->message.SerializeTo(to);
   };
-  SendResult result = sender_.Send(header, fill, deadline, aborted, &call->position);
+  SendResult result = sender_.Send(header, fill, deadline, aborted, &call->position, context);
   if (result == SendResult::kSent && numbered && !known) {
     announced_[number / 64].fetch_or(bit, std::memory_order_relaxed);
   }
   if (result != SendResult::kSent || request == nullptr || inline_message) return result;
   result = SendMessage(&sender_, wire_->max_frame_size(), id, frame_flags::kEndStream, *request, deadline, aborted,
-                       &call->position);
+                       &call->position, context);
   // The server has seen the request: whatever stopped the message, the call ends by answer or by cancellation.
   return SendResult::kSent;
 }
@@ -310,7 +311,7 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
             call->writer_spot.Notify();
             return false;
           },
-          Notify);
+          [this](PendingCall* call) { Notify(call); });
       return sane;
     }
     case FrameKind::kGoAway:
@@ -337,7 +338,7 @@ bool ClientSession<W>::OnResponse(const Frame& frame) {
         sane = Conclude(call, frame);
         return sane;
       },
-      Notify);
+      [this](PendingCall* call) { Notify(call); });
   return sane;
 }
 
@@ -421,7 +422,7 @@ bool ClientSession<W>::OnMessage(const Frame& frame) {
         }
         return false;
       },
-      Notify);
+      [this](PendingCall* call) { Notify(call); });
   if (too_large) SendCancel(frame.header.call);
   return sane;
 }
@@ -441,7 +442,7 @@ bool ClientSession<W>::OnHeaders(const Frame& frame) {
         call->spot.Notify();
         return false;
       },
-      Notify);
+      [this](PendingCall* call) { Notify(call); });
   return sane;
 }
 
@@ -458,13 +459,14 @@ void ClientSession<W>::OnClosed(absl::Status why) {
         if (call->inbox != nullptr) call->inbox->Close(/*drop=*/false);
         return true;
       },
-      Notify);
+      [this](PendingCall* call) { Notify(call); });
 }
 
 template <Wire W>
 void ClientSession<W>::Notify(PendingCall* call) {
   call->spot.Notify();
   call->writer_spot.Notify();
+  sender_.WakeWaiting();
   if (call->on_done != nullptr) call->on_done(call);
 }
 

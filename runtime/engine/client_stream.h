@@ -67,8 +67,8 @@ class ClientStream final : public internal::ClientCall {
     header.flags = frame_flags::kEndStream | frame_flags::kNoMessage;
     header.call = call_.ticket.id;
     header.size = kHeaderSize;
-    return session_->sender_.Send(header, [](uint8_t*) {}, deadline_, [this] { return Over(); }, &call_.position) ==
-           SendResult::kSent;
+    return session_->sender_.Send(header, [](uint8_t*) {}, deadline_, [this] { return Over(); }, &call_.position,
+                                  context_) == SendResult::kSent;
   }
 
   bool Read(internal::InMessage message) override {
@@ -100,7 +100,7 @@ class ClientStream final : public internal::ClientCall {
 
   bool Send(const SizedMessage& out, uint8_t flags) {
     return SendMessage(&session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
-                       [this] { return Over(); }, &call_.position) == SendResult::kSent;
+                       [this] { return Over(); }, &call_.position, context_) == SendResult::kSent;
   }
 
   void SendCredit(uint32_t bytes) {

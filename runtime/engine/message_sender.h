@@ -24,7 +24,7 @@ inline constexpr size_t kMaxMessageSize = (size_t{1} << 31) - 1;
 // copy, between which other calls' frames find their way. `call` and `flags` (kEndStream) go into the last frame.
 template <Wire W, class Aborted>
 SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uint8_t flags, const SizedMessage& out,
-                       int64_t deadline, const Aborted& aborted, uint64_t* position) {
+                       int64_t deadline, const Aborted& aborted, uint64_t* position, ClientContext* context = nullptr) {
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kMessage);
   header.call = call;
@@ -32,7 +32,8 @@ SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uin
   if (out.size <= room) {
     header.flags = flags;
     header.size = static_cast<uint32_t>(kHeaderSize + out.size);
-    return sender->Send(header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position);
+    return sender->Send(header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position,
+                        context);
   }
   std::string bytes(out.size, '\0');
   out.message.SerializeTo(reinterpret_cast<uint8_t*>(bytes.data()));
@@ -42,7 +43,7 @@ SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uin
     header.extra = static_cast<uint32_t>(bytes.size() - sent - part);
     if (header.extra == 0) header.flags = flags;
     const SendResult result = sender->Send(
-        header, [&](uint8_t* to) { std::memcpy(to, bytes.data() + sent, part); }, deadline, aborted, position);
+        header, [&](uint8_t* to) { std::memcpy(to, bytes.data() + sent, part); }, deadline, aborted, position, context);
     if (result != SendResult::kSent) return result;
     sent += part;
   }

@@ -28,11 +28,11 @@ void WaitSpot::Notify() {
 void WaitSpot::EnterSleep(Parker* parker, Reactor* reactor) {
   parker_.store(parker, std::memory_order_seq_cst);
   reactor_.store(reactor, std::memory_order_seq_cst);
-  if (context_ != nullptr) internal::ClientContextAccess::SetSleeper(context_, this);
+  if (context_ != nullptr) internal::ClientContextAccess::AddSleeper(context_, this);
 }
 
 void WaitSpot::LeaveSleep() {
-  if (context_ != nullptr) internal::ClientContextAccess::SetSleeper(context_, nullptr);
+  if (context_ != nullptr) internal::ClientContextAccess::RemoveSleeper(context_, this);
   parker_.store(nullptr, std::memory_order_seq_cst);
   reactor_.store(nullptr, std::memory_order_seq_cst);
 }
@@ -101,6 +101,7 @@ bool Reactor::TryAcquire() {
 }
 
 void Reactor::Release() {
+  finished_.clear();
   last_poll_.store(CycleCount(), std::memory_order_relaxed);
   role_.exchange(kFree, std::memory_order_seq_cst);
   FindOwner();
@@ -171,14 +172,19 @@ bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t dea
   followers_.fetch_add(1, std::memory_order_seq_cst);
   spot->EnterSleep(parker, nullptr);
   bool in_time = true;
-  while (in_time && !done() && role_.load(std::memory_order_seq_cst) != kFree) in_time = parker->Park(deadline);
+  while (in_time && !done() && role_.load(std::memory_order_seq_cst) != kFree) {
+    in_time = parker->Park(deadline);
+    // Whoever wakes may be the one that was promoted; from here on the next Release promotes anew. Before the look at the
+    // role: a Release that still saw the promotion under way has freed the role by then.
+    promoting_.store(false, std::memory_order_seq_cst);
+  }
   spot->LeaveSleep();
   followers_.fetch_sub(1, std::memory_order_seq_cst);
   {
     internal::MutexLock lock(&mu_);
     follower_parkers_.erase(std::find(follower_parkers_.begin(), follower_parkers_.end(), parker));
   }
-  // Whoever leaves may be the one that was promoted: the chance to take the role must not leave with it.
+  // The chance to take the role must not leave with one who does not need it any more.
   promoting_.store(false, std::memory_order_seq_cst);
   if ((!in_time || done()) && role_.load(std::memory_order_seq_cst) == kFree) FindOwner();
   return in_time;

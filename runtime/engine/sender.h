@@ -36,10 +36,11 @@ class Sender {
   Sender(W* wire, Reactor* reactor, Pollable* owner) : wire_(wire), reactor_(reactor), owner_(owner) {}
 
   // Sends a frame of `header` and a payload that `fill(uint8_t*)` writes in place; header.size says how large. Waits for room
-  // until `deadline`, or until `aborted()`. `position`, where not null, gets the Wire's send position after the frame.
+  // until `deadline`, or until `aborted()`: whoever makes that true calls WakeWaiting, or cancels `context`. `position`, where
+  // not null, gets the Wire's send position after the frame.
   template <class Fill, class Aborted>
   SendResult Send(const FrameHeader& header, const Fill& fill, int64_t deadline, const Aborted& aborted,
-                  uint64_t* position = nullptr) {
+                  uint64_t* position = nullptr, ClientContext* context = nullptr) {
     {
       internal::MutexLock lock(&mu_);
       if (closed_) return SendResult::kClosed;
@@ -48,7 +49,7 @@ class Sender {
         return SendResult::kSent;
       }
     }
-    return SendWaiting(header, fill, deadline, aborted, position);
+    return SendWaiting(header, fill, deadline, aborted, position, context);
   }
 
   // Sends a frame without waiting: when there is no room it goes to the backlog, before whatever is sent later. False when
@@ -97,6 +98,13 @@ class Sender {
     return progress;
   }
 
+  // Has everyone who waits look again whether its call is over. Any thread; free when nobody waits.
+  void WakeWaiting() {
+    if (!has_waiting_.load(std::memory_order_seq_cst)) return;
+    internal::MutexLock lock(&mu_);
+    for (Waiter* waiter : line_) waiter->spot->Notify();
+  }
+
   // After this nothing is sent any more, and everyone who waits is told. Any thread.
   void Close() {
     internal::MutexLock lock(&mu_);
@@ -141,13 +149,13 @@ class Sender {
   // The slow path of Send: stands in line.
   template <class Fill, class Aborted>
   SendResult SendWaiting(const FrameHeader& header, const Fill& fill, int64_t deadline, const Aborted& aborted,
-                         uint64_t* position) {
-    WaitSpot spot;
+                         uint64_t* position, ClientContext* context) {
+    WaitSpot spot(context);
     Waiter self{&spot, header.size};
     {
       internal::MutexLock lock(&mu_);
       line_.push_back(&self);
-      has_waiting_.store(true, std::memory_order_relaxed);
+      has_waiting_.exchange(true, std::memory_order_seq_cst);  // then aborted() is looked at; WakeWaiting the other way round
       wire_->WantRoom(true);
     }
     reactor_->Nudge(owner_);  // a poller that sleeps does not watch for room yet

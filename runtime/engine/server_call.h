@@ -180,6 +180,7 @@ void SessionCall<W>::Cancel() {
   internal::ServerContextAccess::Cancel(&context_);
   if (inbox_ != nullptr) inbox_->Close(/*drop=*/true);
   writer_spot_.Notify();
+  session_->sender()->WakeWaiting();
 }
 
 // --- What the handler does ------------------------------------------------------------------------------------------------

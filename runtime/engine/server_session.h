@@ -87,7 +87,7 @@ class ServerSession final : public ServerConnection {
     std::string name;        // as announced
     ServedMethod* method = nullptr;
   };
-  std::vector<NumberedMethod> numbered_;   // by the caller's numbers
+  std::vector<std::unique_ptr<const NumberedMethod>> numbered_;  // by the caller's numbers
   std::vector<SessionCall<W>*> calls_;     // by slot; nullptr where none is open
   std::vector<std::unique_ptr<SessionCall<W>>> all_calls_;
   std::vector<SessionCall<W>*> spare_;
@@ -173,13 +173,12 @@ template <Wire W>
 ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, std::string* name, Metadata* metadata,
                                               bool* violation) {
   const uint32_t number = frame.header.detail;
+  const NumberedMethod* const known = number < numbered_.size() ? numbered_[number].get() : nullptr;
   if (frame.header.extra == 0) {
-    if (number >= numbered_.size() || numbered_[number].name.empty()) {
-      *violation = true;
-      return nullptr;
-    }
-    if (numbered_[number].method == nullptr) *name = numbered_[number].name;
-    return numbered_[number].method;
+    *violation = known == nullptr;
+    if (*violation) return nullptr;
+    if (known->method == nullptr) *name = known->name;
+    return known->method;
   }
   // Copied before it is looked at: the peer may still change it.
   const size_t skip = frame.has(frame_flags::kHasTimeout) ? sizeof(uint64_t) : 0;
@@ -189,17 +188,15 @@ ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, std::string* n
     return nullptr;
   }
   if (name->empty()) {
-    if (number >= numbered_.size() || numbered_[number].name.empty()) {
-      *violation = true;
-      return nullptr;
-    }
-    *name = numbered_[number].name;
-    return numbered_[number].method;
+    *violation = known == nullptr;
+    if (*violation) return nullptr;
+    *name = known->name;
+    return known->method;
   }
   ServedMethod* const method = core_->FindMethod(*name);
   if (number != 0) {
     if (number >= numbered_.size()) numbered_.resize(number + 1);
-    numbered_[number] = NumberedMethod{*name, method};
+    numbered_[number] = std::make_unique<const NumberedMethod>(NumberedMethod{*name, method});
   }
   return method;
 }

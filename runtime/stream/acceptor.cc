@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/clock.h"
+#include "runtime/rendezvous/peer_credentials.h"
 #include "runtime/stream/carrier.h"
 #include "runtime/stream/handshake.h"
 #include "runtime/wire/frame.h"
@@ -41,11 +42,8 @@ Peer PeerOf(int fd, const AcceptorOptions& options) {
     inet_ntop(AF_INET6, &ip->sin6_addr, text, sizeof text);
     peer.address = absl::StrCat("tcp:[", text, "]:", ntohs(ip->sin6_port));
   } else {
-    ucred credentials{};
-    socklen_t length = sizeof credentials;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0) {
-      peer.credentials = PeerCredentials{credentials.uid, credentials.gid, credentials.pid};
-    }
+    absl::StatusOr<PeerCredentials> credentials = CredentialsOf(fd);
+    if (credentials.ok()) peer.credentials = *credentials;
   }
   return peer;
 }
@@ -97,7 +95,7 @@ class ServerHandshake final : public Pollable {
  private:
   bool UserMayConnect() const {
     if (!options_->checks_user || options_->core->options().allow_other_users) return true;
-    return peer_.credentials && (peer_.credentials->uid == geteuid() || peer_.credentials->uid == 0);
+    return peer_.credentials && IsSameUserOrRoot(*peer_.credentials);
   }
 
   void Refuse(const absl::Status& status) {

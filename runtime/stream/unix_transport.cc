@@ -136,6 +136,11 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> UnixTransport::DialOnce(
 absl::StatusOr<std::unique_ptr<Listener>> UnixTransport::Listen(const Address& address, ServerCore* core) {
   std::string path = address.rest;
   if (names_ == Namespace::kFile) {
+    if (core->options().allow_other_users && IsBareName(address.rest)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          address.text, ": the directory of a bare name keeps other users out; with ServerOptions::allow_other_users the "
+          "address needs a path"));
+    }
     absl::StatusOr<std::string> found = PathToListenOn(address.rest);
     if (!found.ok()) return Name(address, found.status());
     path = *std::move(found);

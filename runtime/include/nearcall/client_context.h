@@ -29,12 +29,12 @@ class ClientContextAccess;
 class ClientContext {
  public:
   ClientContext() = default;
-  ~ClientContext() = default;
+  ~ClientContext();
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;
 
   // A context for a call made on behalf of the call that `server` serves: it inherits its deadline and its cancellation.
-  // `server` must outlive the call.
+  // `server` must outlive the context.
   static std::unique_ptr<ClientContext> FromServerContext(const ServerContext& server);
 
   // When the call must be over; DEADLINE_EXCEEDED afterwards. Covers connecting, sending and waiting. Default: never.
@@ -74,14 +74,15 @@ class ClientContext {
   Metadata server_trailing_metadata_;
   std::shared_ptr<const Peer> peer_;
   const ServerContext* parent_ = nullptr;
+  ClientContext* next_sibling_ = nullptr;  // in the parent's list
   bool wait_for_ready_ = false;
   bool used_ = false;
 
   // Set by TryCancel, read by the thread that waits for the call.
   std::atomic<bool> cancelled_{false};
   internal::Mutex mu_;
-  // The call to wake on TryCancel; set only while its thread sleeps, so that a call that never sleeps never locks.
-  internal::Cancellable* sleeper_ ABSL_GUARDED_BY(mu_) = nullptr;
+  // Whom to wake on TryCancel; there only while they sleep, so that a call that never sleeps never locks.
+  internal::Cancellable* sleepers_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
 // What the short form of a call (`stub->SayHello(request, options)`) can say; a subset of ClientContext.

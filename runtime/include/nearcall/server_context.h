@@ -6,13 +6,16 @@
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nearcall/internal/mutex.h"
 #include "nearcall/metadata.h"
 #include "nearcall/peer.h"
 
 namespace nearcall {
 
+class ClientContext;
 namespace internal {
 class ServerContextAccess;
 }
@@ -59,6 +62,11 @@ class ServerContext {
   Metadata client_metadata_;
   Metadata initial_metadata_;
   Metadata trailing_metadata_;
+
+  // The calls made on behalf of this one: they are cancelled with it.
+  friend class ClientContext;
+  mutable internal::Mutex mu_;
+  mutable ClientContext* children_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
 }  // namespace nearcall

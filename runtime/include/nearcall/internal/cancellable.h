@@ -2,7 +2,12 @@
 #define NEARCALL_INTERNAL_CANCELLABLE_H_
 
 namespace nearcall {
+
+class ClientContext;
+
 namespace internal {
+
+class ClientContextAccess;
 
 // Something that wants to know at once when a ClientContext is cancelled.
 class Cancellable {
@@ -12,6 +17,11 @@ class Cancellable {
 
  protected:
   ~Cancellable() = default;
+
+ private:
+  friend class ClientContextAccess;
+  friend class ::nearcall::ClientContext;
+  Cancellable* next_ = nullptr;  // in the context's list
 };
 
 }  // namespace internal

@@ -19,10 +19,21 @@ class ClientContextAccess {
   // When the call must be over, on the monotonic clock; kNever without a deadline.
   static int64_t MonotonicDeadline(const ClientContext& context);
   static bool cancelled(const ClientContext& context) { return context.cancelled_.load(std::memory_order_seq_cst); }
-  static void SetSleeper(ClientContext* context, Cancellable* sleeper) {
+  // Has TryCancel wake `sleeper`, until it is taken out again.
+  static void AddSleeper(ClientContext* context, Cancellable* sleeper) {
     MutexLock lock(&context->mu_);
-    context->sleeper_ = sleeper;
+    sleeper->next_ = context->sleepers_;
+    context->sleepers_ = sleeper;
   }
+  static void RemoveSleeper(ClientContext* context, Cancellable* sleeper) {
+    MutexLock lock(&context->mu_);
+    for (Cancellable** link = &context->sleepers_; *link != nullptr; link = &(*link)->next_) {
+      if (*link != sleeper) continue;
+      *link = sleeper->next_;
+      return;
+    }
+  }
+  static ClientContext* NextSibling(const ClientContext* context) { return context->next_sibling_; }
   static const Metadata& metadata(const ClientContext& context) { return context.metadata_; }
   static Metadata* initial_metadata(ClientContext* context) { return &context->server_initial_metadata_; }
   static Metadata* trailing_metadata(ClientContext* context) { return &context->server_trailing_metadata_; }
@@ -42,7 +53,8 @@ class ServerContextAccess {
     if (!context->initial_metadata_.empty()) context->initial_metadata_.clear();
     if (!context->trailing_metadata_.empty()) context->trailing_metadata_.clear();
   }
-  static void Cancel(ServerContext* context) { context->cancelled_.store(true, std::memory_order_seq_cst); }
+  // Marks the call as cancelled, and cancels the calls made on its behalf.
+  static void Cancel(ServerContext* context);
   static bool cancelled(const ServerContext& context) { return context.cancelled_.load(std::memory_order_seq_cst); }
   static int64_t deadline(const ServerContext& context) { return context.deadline_ns_; }
   static Metadata* client_metadata(ServerContext* context) { return &context->client_metadata_; }
