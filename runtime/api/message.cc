@@ -15,6 +15,7 @@ void OutMessage::SerializeTo(uint8_t* out) const {
 }
 
 bool InMessage::Parse(const void* data, size_t size) const {
+  if (size_ != nullptr) *size_ = size;
   if (proto_ != nullptr) return size <= INT_MAX && proto_->ParseFromArray(data, static_cast<int>(size));
   if (bytes_ != nullptr) bytes_->assign(static_cast<const char*>(data), size);
   return true;

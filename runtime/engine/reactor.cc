@@ -88,24 +88,9 @@ void Reactor::RunTasks() {
 
 // --- The role -------------------------------------------------------------------------------------------------------------
 
-Reactor::Lease*& Reactor::CurrentLease() {
-  static thread_local Lease* lease = nullptr;
-  return lease;
-}
+thread_local constinit Reactor::Lease* Reactor::current_lease_ = nullptr;
 
 Reactor::Lease* Reactor::Lease::Current() { return CurrentLease(); }
-
-bool Reactor::TryAcquire() {
-  uint64_t expected = kFree;
-  return role_.compare_exchange_strong(expected, kHeld, std::memory_order_seq_cst);
-}
-
-void Reactor::Release() {
-  finished_.clear();
-  last_poll_.store(CycleCount(), std::memory_order_relaxed);
-  role_.exchange(kFree, std::memory_order_seq_cst);
-  FindOwner();
-}
 
 void Reactor::FindOwner() {
   if (on_vacant_ && on_vacant_()) return;
@@ -121,28 +106,6 @@ bool Reactor::PromoteFollower() {
   }
   follower_parkers_.front()->Unpark();
   return true;
-}
-
-uint64_t Reactor::Lend() {
-  const uint64_t ticket = (++tickets_ << 2) | kLent;
-  role_.store(ticket, std::memory_order_release);  // pairs with the acquire in Reclaim and Steal
-  return ticket;
-}
-
-bool Reactor::Reclaim(uint64_t ticket) {
-  return role_.compare_exchange_strong(ticket, kHeld, std::memory_order_acq_rel);
-}
-
-void Reactor::BeginLease(Lease* lease) {
-  lease->reactor_ = this;
-  lease->lost_ = false;
-  lease->ticket_ = Lend();
-  CurrentLease() = lease;
-}
-
-bool Reactor::EndLease(Lease* lease) {
-  CurrentLease() = nullptr;
-  return !lease->lost_ && Reclaim(lease->ticket_);
 }
 
 bool Reactor::Steal(uint64_t ticket) { return Reclaim(ticket); }

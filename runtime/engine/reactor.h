@@ -59,9 +59,11 @@ class Reactor {
   template <class Done>
   bool Wait(const Done& done, WaitSpot* spot, int64_t deadline);
 
-  // Looks once at everything, if nobody polls and nobody has for a millisecond or so. Does not block.
+  // Looks once at everything, if nobody polls and the last call of this function was a millisecond or so ago. Never blocks.
   void PeekIfQuiet() {
-    if (CycleCount() - last_poll_.load(std::memory_order_relaxed) > kQuietCycles) Peek();
+    const uint64_t now = CycleCount();
+    if (now - last_use_.load(std::memory_order_relaxed) > kQuietCycles) Peek();
+    last_use_.store(now, std::memory_order_relaxed);
   }
 
   // --- The role of poller ---
@@ -142,7 +144,9 @@ class Reactor {
   bool PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline);
   uint64_t Lend();
   bool Reclaim(uint64_t ticket);
-  static Lease*& CurrentLease();
+  static Lease*& CurrentLease() { return current_lease_; }
+
+  static thread_local constinit Lease* current_lease_;
 
   // Role. Release's exchange to kFree pairs with a follower's TryAcquire after it has counted itself in followers_: one of
   // the two sees the other. Reclaim, Steal and HandOff compete for one ticket by compare-and-swap.
@@ -167,7 +171,7 @@ class Reactor {
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> has_tasks_{false};
   std::atomic<bool> activity_{false};
-  std::atomic<uint64_t> last_poll_{0};  // CycleCount when the role was last given up; a hint
+  std::atomic<uint64_t> last_use_{0};  // CycleCount of the last PeekIfQuiet; a hint
 
   internal::Mutex mu_;
   std::vector<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
@@ -178,7 +182,40 @@ class Reactor {
   Fd wake_;
 };
 
-// --- Implementation of the templates ------------------------------------------------------------------------------------
+// --- Implementation of what every call goes through ----------------------------------------------------------------------
+
+inline bool Reactor::TryAcquire() {
+  uint64_t expected = kFree;
+  return role_.compare_exchange_strong(expected, kHeld, std::memory_order_seq_cst);
+}
+
+inline void Reactor::Release() {
+  if (!finished_.empty()) finished_.clear();
+  role_.exchange(kFree, std::memory_order_seq_cst);
+  if (on_vacant_ || followers_.load(std::memory_order_seq_cst) > 0) FindOwner();
+}
+
+inline uint64_t Reactor::Lend() {
+  const uint64_t ticket = (++tickets_ << 2) | kLent;
+  role_.store(ticket, std::memory_order_release);  // pairs with the acquire in Reclaim and Steal
+  return ticket;
+}
+
+inline bool Reactor::Reclaim(uint64_t ticket) {
+  return role_.compare_exchange_strong(ticket, kHeld, std::memory_order_acq_rel);
+}
+
+inline void Reactor::BeginLease(Lease* lease) {
+  lease->reactor_ = this;
+  lease->lost_ = false;
+  lease->ticket_ = Lend();
+  CurrentLease() = lease;
+}
+
+inline bool Reactor::EndLease(Lease* lease) {
+  CurrentLease() = nullptr;
+  return !lease->lost_ && Reclaim(lease->ticket_);
+}
 
 template <class Done>
 bool Reactor::Wait(const Done& done, WaitSpot* spot, int64_t deadline) {

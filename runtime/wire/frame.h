@@ -43,12 +43,12 @@ enum class FrameKind : uint8_t {
 inline constexpr uint8_t kLastFrameKind = 11;
 
 namespace frame_flags {
-inline constexpr uint8_t kHasMessage = 1;   // kRequest, kResponse: the payload ends with a whole message
-inline constexpr uint8_t kHasTimeout = 2;   // kRequest: the payload begins with the remaining time, uint64 nanoseconds
-inline constexpr uint8_t kEndStream = 4;    // kRequest, kMessage: the sender's last message; kMessage may be empty then
-inline constexpr uint8_t kNoMessage = 8;    // kMessage: only ends the stream, carries no message
-inline constexpr uint8_t kNotSeen = 16;     // kResponse: no handler has seen the call; it may be sent again elsewhere
-inline constexpr uint8_t kStream = 32;      // kRequest: the call may have more than one message in some direction
+inline constexpr uint8_t kHasMessage = 1;  // kRequest, kResponse: the payload ends with a whole message
+inline constexpr uint8_t kHasTimeout = 2;  // kRequest: the payload begins with the remaining time, uint64 nanoseconds
+inline constexpr uint8_t kEndStream = 4;   // kRequest, kMessage: the sender's last message; kMessage may be empty then
+inline constexpr uint8_t kNoMessage = 8;   // kMessage: only ends the stream, carries no message
+inline constexpr uint8_t kNotSeen = 16;    // kResponse: no handler has seen the call; it may be sent again elsewhere
+inline constexpr uint8_t kStream = 32;     // kRequest: the call may have more than one message in some direction
 }  // namespace frame_flags
 
 // "NCAL": tells the first frame of a connection from another protocol's bytes.
@@ -81,21 +81,66 @@ inline FrameHeader LoadHeader(const void* bytes) {
 // What is wrong with a header by itself, whatever the state of the connection; kNone if nothing is.
 enum class FrameError : uint8_t {
   kNone,
-  kSizeTooSmall,   // less than a header
-  kSizeTooLarge,   // more than `max_size`
+  kSizeTooSmall,  // less than a header
+  kSizeTooLarge,  // more than `max_size`
   kUnknownKind,
-  kBadFlags,       // a flag that the kind does not have, or two that exclude each other
-  kBadCall,        // a call of 0 where one is needed, or the reverse
-  kBadHead,        // a head larger than the payload or than kMaxHeadSize
-  kBadDetail,      // not a method number, not a status code, not zero where it must be
+  kBadFlags,   // a flag that the kind does not have, or two that exclude each other
+  kBadCall,    // a call of 0 where one is needed, or the reverse
+  kBadHead,    // a head larger than the payload or than kMaxHeadSize
+  kBadDetail,  // not a method number, not a status code, not zero where it must be
 };
 const char* FrameErrorText(FrameError error);
 
-// Checks a header that was copied out of the peer's reach: never one that the peer can still change.
-FrameError ValidateHeader(const FrameHeader& header, uint32_t max_size);
+// What each kind of frame may look like. Indexed by FrameKind.
+struct FrameRule {
+  uint8_t flags;  // those that it may carry
+  bool of_call;   // whether it belongs to a call (header.call != 0) or to the connection (== 0)
+  bool has_head;  // whether `extra` counts bytes at the start of the payload
+  uint16_t max_detail;
+  bool has_payload;
+};
+inline constexpr FrameRule kFrameRules[kLastFrameKind + 1] = {
+    {},                          // 0 is no kind
+    {0, false, false, 0, true},  // kHello
+    {0, false, false, 0, true},  // kWelcome
+    {frame_flags::kHasMessage | frame_flags::kHasTimeout | frame_flags::kEndStream | frame_flags::kStream, true, true,
+     kMaxMethodNumber, true},                                                   // kRequest
+    {frame_flags::kEndStream | frame_flags::kNoMessage, true, false, 0, true},  // kMessage
+    {0, true, true, 0, true},                                                   // kHeaders
+    {frame_flags::kHasMessage | frame_flags::kNotSeen, true, true, 16, true},   // kResponse
+    {0, true, false, 0, false},                                                 // kCancel
+    {0, true, false, 0, false},                                                 // kCredit
+    {0, false, false, 0, false},                                                // kGoAway
+    {0, false, false, 0, true},                                                 // kPing
+    {0, false, false, 0, true},                                                 // kPong
+};
 
-// A received frame: a validated copy of its header, and where its payload lies. In shared memory the peer can still change
-// the payload: whoever reads it reads each byte once.
+// Checks a header that was copied out of the peer's reach: never one that the peer can still change.
+inline FrameError ValidateHeader(const FrameHeader& header, uint32_t max_size) {
+  if (header.size < kHeaderSize) return FrameError::kSizeTooSmall;
+  if (header.size > max_size) return FrameError::kSizeTooLarge;
+  if (header.kind == 0 || header.kind > kLastFrameKind) return FrameError::kUnknownKind;
+  const FrameRule& rule = kFrameRules[header.kind];
+  if ((header.flags & ~rule.flags) != 0) return FrameError::kBadFlags;
+  if ((header.call != 0) != rule.of_call) return FrameError::kBadCall;
+  if (header.detail > rule.max_detail) return FrameError::kBadDetail;
+  const uint32_t payload = header.size - static_cast<uint32_t>(kHeaderSize);
+  if (!rule.has_payload && payload != 0) return FrameError::kSizeTooLarge;
+  if (rule.has_head) {
+    const uint32_t timeout = (header.flags & frame_flags::kHasTimeout) != 0 ? 8 : 0;
+    if (header.extra > kMaxHeadSize || timeout + uint64_t{header.extra} > payload) return FrameError::kBadHead;
+    if ((header.flags & frame_flags::kHasMessage) == 0 && payload != timeout + header.extra)
+      return FrameError::kBadHead;
+  }
+  if (static_cast<FrameKind>(header.kind) == FrameKind::kMessage && (header.flags & frame_flags::kNoMessage) != 0 &&
+      (payload != 0 || header.extra != 0 || (header.flags & frame_flags::kEndStream) == 0)) {
+    return FrameError::kBadFlags;
+  }
+  return FrameError::kNone;
+}
+
+// A received frame: a validated copy of its header, and where its payload lies. In shared memory the peer can still
+// change the payload: whoever reads it reads each byte once.
 struct Frame {
   FrameHeader header;
   const uint8_t* payload = nullptr;

@@ -26,6 +26,7 @@ ShmWire::ShmWire(Parts parts)
       in_ring_(parts.peer.ring()),
       in_mask_(parts.peer.ring_size() - 1),
       max_receive_(MaxFrame(parts.peer.ring_size())),
+      announce_every_(parts.peer.ring_size() / 4),
       own_control_(parts.own.control()),
       trusted_(parts.trusted),
       own_(std::move(parts.own)),
@@ -53,7 +54,7 @@ void ShmWire::RingFor(uint32_t epoch) {
 }
 
 void ShmWire::Announce() {
-  unannounced_ = 0;
+  announced_ = head_;
   own_control_->read_position.exchange(head_, std::memory_order_seq_cst);  // pairs with LookForRoom
   if (peer_control_->wants_room.load(std::memory_order_seq_cst) == 0) return;  // pairs with WantRoom
   // A peer that is awake looks for room itself.
@@ -62,7 +63,6 @@ void ShmWire::Announce() {
 }
 
 Received ShmWire::NothingToReceive() {
-  if (unannounced_ != 0) Announce();
   if (shut_down_.load(std::memory_order_relaxed) || peer_gone_) {
     // The word once more: what was published before the end is still delivered.
     if (WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire) != 0 && peer_gone_) {
@@ -85,7 +85,7 @@ Received ShmWire::Violation(const char* what) {
 }
 
 bool ShmWire::PrepareSleep() {
-  if (unannounced_ != 0) Announce();
+  if (announced_ != head_) Announce();
   ++epoch_;
   if ((epoch_ & 1) == 0) ++epoch_;
   own_control_->sleep_epoch.exchange(epoch_, std::memory_order_seq_cst);  // pairs with Flush and Announce

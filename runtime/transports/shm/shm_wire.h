@@ -93,7 +93,7 @@ class ShmWire {
   void Release() {
     head_ += current_;
     own_control_->read_position.store(head_, std::memory_order_release);
-    if (++unannounced_ >= kAnnounceEvery) Announce();
+    if (head_ - announced_ >= announce_every_) Announce();
   }
 
   bool trusted() const { return trusted_; }
@@ -117,15 +117,12 @@ class ShmWire {
   static constexpr uint64_t kAlignment = 8;
   // What Commit clears behind a frame.
   static constexpr uint64_t kWord = 8;
-  // Frames after which the reader makes sure that a writer that waits for room hears of it.
-  static constexpr uint32_t kAnnounceEvery = 8;
-
   static uint64_t Stride(size_t size) { return (size + kAlignment - 1) & ~(kAlignment - 1); }
   static std::atomic<uint32_t>& WordAt(uint8_t* at) { return *reinterpret_cast<std::atomic<uint32_t>*>(at); }
 
   bool LookForRoom(size_t size);
   void RingFor(uint32_t epoch);
-  // The reader tells where it stands, and wakes a writer that sleeps until there is room.
+  // The reader makes sure that the writer knows where it stands, and wakes it if it sleeps until there is room.
   void Announce();
   Received NothingToReceive();
   Received Violation(const char* what);
@@ -144,7 +141,11 @@ class ShmWire {
   alignas(kCacheLine) uint8_t* const in_ring_;
   const uint64_t in_mask_;
   const uint32_t max_receive_;
-  uint32_t unannounced_ = 0;
+  // Bytes after which the reader makes sure that a writer that waits for room hears of it: a quarter of the ring. A writer
+  // waits while more than half of the ring is unread, so the reader comes by here at least once before it has read that,
+  // and the last time it does, three quarters are free, which is more than any frame needs.
+  const uint64_t announce_every_;
+  uint64_t announced_ = 0;
   uint64_t head_ = 0;  // bytes ever read
   uint64_t current_ = 0;
   SegmentControl* const own_control_;

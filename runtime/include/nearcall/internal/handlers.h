@@ -40,13 +40,14 @@ class UnaryHandler final : public MethodHandler {
   explicit UnaryHandler(S* service) : service_(service) {}
 
   void Run(ServerCall* call) override {
-    CachedMessage<Request> request;
-    if (!call->Read(request.get())) return call->Finish(UnreadableRequest(*call->context()));
-    CachedMessage<Response> response;
+    CachedMessage<Request, MessageRole::kRequest> request;
+    if (!call->Read(request.target())) return call->Finish(UnreadableRequest(*call->context()));
+    CachedMessage<Response, MessageRole::kResponse> response;
     const absl::Status status =
         RunCatching([&] { return (service_->*kMethod)(call->context(), request.get(), response.get()); });
     if (status.ok()) {
       call->FinishWithMessage(*response.get());
+      response.SizeIsCached();
     } else {
       call->Finish(status);
     }

@@ -34,6 +34,8 @@ class InMessage {
  public:
   InMessage() = default;
   InMessage(google::protobuf::MessageLite* message) : proto_(message) {}  // NOLINT: implicit on purpose
+  // *size gets the serialised size of what was parsed.
+  InMessage(google::protobuf::MessageLite* message, size_t* size) : proto_(message), size_(size) {}
   explicit InMessage(std::string* bytes) : bytes_(bytes) {}
 
   // Replaces the target's content. False when the bytes are not such a message; the target is then valid but unspecified.
@@ -42,6 +44,7 @@ class InMessage {
  private:
   google::protobuf::MessageLite* proto_ = nullptr;
   std::string* bytes_ = nullptr;
+  size_t* size_ = nullptr;
 };
 
 }  // namespace internal

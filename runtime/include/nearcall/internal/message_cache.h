@@ -2,16 +2,21 @@
 #define NEARCALL_INTERNAL_MESSAGE_CACHE_H_
 
 #include <cstddef>
+#include <cstdint>
+
+#include "nearcall/internal/message.h"
 
 namespace nearcall {
 namespace internal {
 
-// A cleared message of type M for the length of one call. Each thread keeps one and reuses it, so that a warm call does
-// not pay for building and freeing the message's fields; a nested call of the same type gets a fresh one. A message that
-// has held much is not kept: one large call must not pin its memory for the thread's life.
+enum class MessageRole { kRequest, kResponse };
+
+// A cleared message of type M for the length of one call. Each thread keeps one for each role and reuses it, so that a warm
+// call does not pay for building and freeing the message's fields; a nested call of the same type gets a fresh one. A message
+// that has held much is not kept: one large call must not pin its memory for the thread's life.
 //
 // Threads: to be destroyed on the thread that made it.
-template <class M>
+template <class M, MessageRole kRole>
 class CachedMessage {
  public:
   CachedMessage() {
@@ -31,7 +36,8 @@ class CachedMessage {
       return;
     }
     owner_->taken = false;
-    if (message_->ByteSizeLong() > kMaxKeptBytes) {
+    if (size_ == kUnknownSize) size_ = message_->ByteSizeLong();
+    if (size_ > kMaxKeptBytes) {
       delete message_;
       owner_->message = nullptr;
     } else {
@@ -42,9 +48,14 @@ class CachedMessage {
   CachedMessage& operator=(const CachedMessage&) = delete;
 
   M* get() const { return message_; }
+  // The message as the target of a read, which also tells its size.
+  InMessage target() { return InMessage(message_, &size_); }
+  // The message was serialised: protobuf knows its size.
+  void SizeIsCached() { size_ = static_cast<size_t>(message_->GetCachedSize()); }
 
  private:
   static constexpr size_t kMaxKeptBytes = 16 * 1024;  // serialised
+  static constexpr size_t kUnknownSize = SIZE_MAX;
 
   struct Cache {
     M* message = nullptr;
@@ -58,6 +69,7 @@ class CachedMessage {
 
   M* message_;
   Cache* owner_ = nullptr;
+  size_t size_ = kUnknownSize;
 };
 
 }  // namespace internal
