@@ -65,7 +65,7 @@ class ClientSession final : public ClientConnection,
   // --- Pollable ---
   Polled Poll() override;
   bool PrepareSleep() override { return wire_->PrepareSleep(); }
-  void FinishSleep(bool ready) override { wire_->FinishSleep(ready); }
+  void FinishSleep(uint32_t ready) override { wire_->FinishSleep(ready); }
   int watched_fds(WatchedFd* fds) const override { return wire_->watched_fds(fds); }
   bool wants_write() const override { return wire_->wants_write(); }
 

@@ -27,10 +27,10 @@ class Pollable {
   // Does what can be done without blocking, up to a fair amount.
   virtual Polled Poll() = 0;
 
-  // The contract of Wire's functions of the same names; FinishSleep(true) also tells a Pollable that is awake that one of its
-  // descriptors is ready.
+  // The contract of Wire's functions of the same names; FinishSleep also tells a Pollable that is awake that some of
+  // its descriptors are ready.
   virtual bool PrepareSleep() = 0;
-  virtual void FinishSleep(bool ready) = 0;
+  virtual void FinishSleep(uint32_t ready) = 0;
   virtual int watched_fds(WatchedFd* fds) const = 0;
   virtual bool wants_write() const { return false; }
 

@@ -17,6 +17,9 @@ constexpr uint32_t kPassesPerGlance = 256;
 constexpr uint32_t kQuietPasses = 2048;
 // With so few Pollables all of them are looked at while the poller is awake: a reply then never waits for a glance.
 constexpr size_t kFewPollables = 4;
+// An event names a Pollable by its address, and in the lowest bits which of its descriptors it is about.
+constexpr uint64_t kIndexMask = 3;
+static_assert(alignof(Pollable) > kIndexMask && kMaxWatchedFds <= kIndexMask + 1);
 
 }  // namespace
 
@@ -41,7 +44,7 @@ Reactor::Reactor(Spin spin)
     : spinner_(spin), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;  // nobody reads it: each write is one event
-  event.data.ptr = nullptr;
+  event.data.u64 = 0;
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
 }
 
@@ -71,7 +74,7 @@ void Reactor::Wake() {
 void Reactor::Nudge(const Pollable* pollable) {
   Post([this, pollable] {
     for (const std::shared_ptr<Pollable>& owned : pollables_) {
-      if (owned.get() == pollable) return Activate(owned.get(), false);
+      if (owned.get() == pollable) return Activate(owned.get(), 0);
     }
   });
 }
@@ -224,7 +227,7 @@ void Reactor::Sleep(int64_t deadline) {
     active_.clear();
     WaitForEvents(deadline);
   } else {
-    for (size_t i = 0; i < prepared; ++i) active_[i]->FinishSleep(false);
+    for (size_t i = 0; i < prepared; ++i) active_[i]->FinishSleep(0);
   }
   sleeping_.store(false, std::memory_order_relaxed);
 }
@@ -245,7 +248,8 @@ void Reactor::WaitForEvents(int64_t deadline) {
     count = epoll_wait(epoll_.get(), events, 64, millis);
   }
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.ptr != nullptr) Activate(static_cast<Pollable*>(events[i].data.ptr), true);
+    const uint64_t data = events[i].data.u64;
+    if (data != 0) Activate(reinterpret_cast<Pollable*>(data & ~kIndexMask), 1u << (data & kIndexMask));
   }
   const bool few = pollables_.size() <= kFewPollables + 1;
   if ((few && deadline != 0) || (next_timer_ != kNever && MonotonicNanos() >= next_timer_)) {
@@ -253,7 +257,7 @@ void Reactor::WaitForEvents(int64_t deadline) {
     next_timer_ = kNever;
     for (const std::shared_ptr<Pollable>& pollable : pollables_) {
       const int64_t due = pollable->next_deadline();
-      if (due <= now || (few && pollable->spins_)) Activate(pollable.get(), false);
+      if (due <= now || (few && pollable->spins_)) Activate(pollable.get(), 0);
       if (due > now) next_timer_ = std::min(next_timer_, due);
     }
   }
@@ -263,22 +267,14 @@ bool Reactor::PrepareSleep(Pollable* pollable) {
   const bool quiet = pollable->PrepareSleep();
   if (pollable->watched_ && pollable->wants_write() != pollable->write_watched_) {
     pollable->write_watched_ = !pollable->write_watched_;
-    WatchedFd fds[kMaxWatchedFds];
-    const int count = pollable->watched_fds(fds);
-    for (int i = 0; i < count; ++i) {
-      epoll_event event{};
-      event.events = EPOLLIN | EPOLLRDHUP | (fds[i].edge_triggered ? EPOLLET : 0u) |
-                     (pollable->write_watched_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
-      event.data.ptr = pollable;
-      epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fds[i].fd, &event);
-    }
+    Watch(pollable, EPOLL_CTL_MOD);
   }
   return quiet;
 }
 
-void Reactor::Activate(Pollable* pollable, bool ready) {
+void Reactor::Activate(Pollable* pollable, uint32_t ready) {
   if (pollable->active_) {
-    if (ready) pollable->FinishSleep(true);
+    if (ready != 0) pollable->FinishSleep(ready);
     return;
   }
   pollable->active_ = true;
@@ -289,7 +285,7 @@ void Reactor::Activate(Pollable* pollable, bool ready) {
 
 void Reactor::RetireQuiet(Pollable* pollable) {
   pollable->idle_passes_ = 0;
-  if (!PrepareSleep(pollable)) return pollable->FinishSleep(false);
+  if (!PrepareSleep(pollable)) return pollable->FinishSleep(0);
   pollable->active_ = false;
   const auto at = std::find(active_.begin(), active_.end(), pollable);
   if (static_cast<size_t>(at - active_.begin()) < next_) --next_;
@@ -297,14 +293,7 @@ void Reactor::RetireQuiet(Pollable* pollable) {
 }
 
 void Reactor::Register(std::shared_ptr<Pollable> pollable) {
-  WatchedFd fds[kMaxWatchedFds];
-  const int count = pollable->watched_fds(fds);
-  for (int i = 0; i < count; ++i) {
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLRDHUP | (fds[i].edge_triggered ? EPOLLET : 0u);
-    event.data.ptr = pollable.get();
-    epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fds[i].fd, &event);
-  }
+  Watch(pollable.get(), EPOLL_CTL_ADD);
   next_timer_ = std::min(next_timer_, pollable->next_deadline());
   pollable->spins_ = pollable->worth_spinning();
   pollable->active_ = true;
@@ -315,9 +304,19 @@ void Reactor::Register(std::shared_ptr<Pollable> pollable) {
 void Reactor::Unwatch(Pollable* pollable) {
   if (!pollable->watched_) return;
   pollable->watched_ = false;
+  Watch(pollable, EPOLL_CTL_DEL);
+}
+
+void Reactor::Watch(Pollable* pollable, int operation) {
   WatchedFd fds[kMaxWatchedFds];
   const int count = pollable->watched_fds(fds);
-  for (int i = 0; i < count; ++i) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fds[i].fd, nullptr);
+  for (int i = 0; i < count; ++i) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLRDHUP | (fds[i].edge_triggered ? EPOLLET : 0u) |
+                   (pollable->write_watched_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+    event.data.u64 = reinterpret_cast<uint64_t>(pollable) | static_cast<uint64_t>(i);
+    epoll_ctl(epoll_.get(), operation, fds[i].fd, &event);
+  }
 }
 
 void Reactor::Remove(size_t active_index) {

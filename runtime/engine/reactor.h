@@ -129,7 +129,9 @@ class Reactor {
   void Sleep(int64_t deadline);
   void WaitForEvents(int64_t deadline);
   bool PrepareSleep(Pollable* pollable);
-  void Activate(Pollable* pollable, bool ready);
+  // `ready`: a bit for each watched descriptor that is.
+  void Activate(Pollable* pollable, uint32_t ready);
+  void Watch(Pollable* pollable, int operation);
   void RetireQuiet(Pollable* pollable);
   void RunTasks();
   void Register(std::shared_ptr<Pollable> pollable);

@@ -47,7 +47,8 @@ class Spinner {
 
   // The wait ended while spinning.
   void Hit() {
-    if (policy_ != Spin::kAdaptive || budget_ == kMaxBudget) return;
+    // What was there at the first look was not waited for, and says nothing about waiting.
+    if (policy_ != Spin::kAdaptive || passes_ == 0 || budget_ == kMaxBudget) return;
     // Long waits are late hits: a thread that was descheduled while it spun learns nothing good from it.
     if (passes_ > kPassesPerClock && MonotonicNanos() - started_ > limit_) return Miss();
     budget_ = std::min(kMaxBudget, std::max(budget_, limit_ / 4) + kMaxBudget / 8);

@@ -84,7 +84,7 @@ class ServerHandshake final : public Pollable {
     return Polled::kFinished;
   }
   bool PrepareSleep() override { return true; }
-  void FinishSleep(bool) override {}
+  void FinishSleep(uint32_t) override {}
   int watched_fds(WatchedFd* fds) const override {
     fds[0] = WatchedFd{fd_, false};
     return 1;  // until the handshake is over, even if the socket is the session's by then: the session is watched later

@@ -41,7 +41,7 @@ class Acceptor final : public Pollable {
 
   Polled Poll() override;
   bool PrepareSleep() override { return true; }
-  void FinishSleep(bool) override {}
+  void FinishSleep(uint32_t) override {}
   int watched_fds(WatchedFd* fds) const override {
     fds[0] = WatchedFd{listening_.get(), false};
     return 1;

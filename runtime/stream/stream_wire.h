@@ -74,7 +74,7 @@ class StreamWire {
 
   // A descriptor that has something to read is ready at once: there is nothing to announce.
   bool PrepareSleep() { return true; }
-  void FinishSleep(bool /*ready*/) {}
+  void FinishSleep(uint32_t /*ready*/) {}
   int watched_fds(WatchedFd* fds) const {
     fds[0] = WatchedFd{fd_.get(), false};
     return 1;

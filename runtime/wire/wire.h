@@ -54,8 +54,8 @@ struct WatchedFd {
 //   PrepareSleep()   Announces that the poller is about to sleep. False when there is something to receive already: then
 //                    it must not sleep. After true, a frame, room that was wanted, or the peer's death makes one of
 //                    watched_fds() ready.
-//   FinishSleep(r)   Takes the announcement back; called after each PrepareSleep, whatever it returned. `r` says that one of
-//                    the descriptors is ready; a Wire that is awake may be told so, too.
+//   FinishSleep(r)   Takes the announcement back; called after each PrepareSleep, whatever it returned. Bit i of `r` says
+//                    that watched descriptor i is ready; a Wire that is awake may be told so, too.
 //   watched_fds(out) Fills up to kMaxWatchedFds descriptors, returns how many; constant through the Wire's life.
 //   wants_write()    Whether the descriptors must be watched for writability too (Flush has left something).
 //
@@ -66,7 +66,7 @@ struct WatchedFd {
 //   PeerHasRead(p)   After the Wire is closed: whether the peer may have read the frame that ended at send position `p`
 //                    (sent_bytes() right after its Commit). A Wire that cannot know says true.
 template <class W>
-concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, Frame* frame, WatchedFd* fds,
+concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint32_t mask, Frame* frame, WatchedFd* fds,
                         uint64_t position) {
   { const_wire.max_frame_size() } -> std::same_as<uint32_t>;
   { wire.Claim(size) } -> std::same_as<uint8_t*>;
@@ -80,7 +80,7 @@ concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, Fram
   { const_wire.trusted() } -> std::same_as<bool>;
 
   { wire.PrepareSleep() } -> std::same_as<bool>;
-  { wire.FinishSleep(flag) } -> std::same_as<void>;
+  { wire.FinishSleep(mask) } -> std::same_as<void>;
   { const_wire.watched_fds(fds) } -> std::same_as<int>;
   { const_wire.wants_write() } -> std::same_as<bool>;
 

@@ -80,7 +80,7 @@ bool InprocWire::PrepareSleep() {
   return true;
 }
 
-void InprocWire::FinishSleep(bool) {
+void InprocWire::FinishSleep(uint32_t) {
   internal::MutexLock lock(&in_->mu);
   in_->reader_sleeps = false;
 }

@@ -38,7 +38,7 @@ class InprocWire {
   bool trusted() const { return true; }
 
   bool PrepareSleep();
-  void FinishSleep(bool ready);
+  void FinishSleep(uint32_t ready);
   int watched_fds(WatchedFd* fds) const {
     fds[0] = WatchedFd{in_->reader_bell.get(), /*edge_triggered=*/true};
     return 1;

@@ -96,11 +96,13 @@ bool ShmWire::PrepareSleep() {
          peer_control_->read_position.load(std::memory_order_seq_cst) == looked_at_.load(std::memory_order_relaxed);
 }
 
-void ShmWire::FinishSleep(bool ready) {
+void ShmWire::FinishSleep(uint32_t ready) {
   if ((epoch_ & 1) != 0) own_control_->sleep_epoch.store(++epoch_, std::memory_order_release);
-  if (!ready) return;
-  doorbell_.Silence();
-  CheckSocket();
+  if ((ready & (1u << kDoorbellFd)) != 0 && ++rings_ >= kRingsPerSilence) {
+    doorbell_.Silence();
+    rings_ = 0;
+  }
+  if ((ready & (1u << kSocketFd)) != 0) CheckSocket();
 }
 
 void ShmWire::CheckSocket() {

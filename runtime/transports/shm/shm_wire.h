@@ -99,10 +99,10 @@ class ShmWire {
   bool trusted() const { return trusted_; }
 
   bool PrepareSleep();
-  void FinishSleep(bool ready);
+  void FinishSleep(uint32_t ready);
   int watched_fds(WatchedFd* fds) const {
-    fds[0] = WatchedFd{doorbell_.fd(), false};
-    fds[1] = WatchedFd{socket_.get(), false};
+    fds[kDoorbellFd] = WatchedFd{doorbell_.fd(), /*edge_triggered=*/true};
+    fds[kSocketFd] = WatchedFd{socket_.get(), false};
     return 2;
   }
   bool wants_write() const { return false; }
@@ -114,7 +114,10 @@ class ShmWire {
   }
 
  private:
+  enum : int { kDoorbellFd, kSocketFd };
   static constexpr uint64_t kAlignment = 8;
+  // Each ring is an event of its own, so the doorbell need not be emptied each time: only long before it is full.
+  static constexpr uint32_t kRingsPerSilence = 256;
   // What Commit clears behind a frame.
   static constexpr uint64_t kWord = 8;
   static uint64_t Stride(size_t size) { return (size + kAlignment - 1) & ~(kAlignment - 1); }
@@ -152,6 +155,7 @@ class ShmWire {
   const bool trusted_;
   bool peer_gone_ = false;
   uint32_t epoch_ = 0;
+  uint32_t rings_ = 0;  // heard since the doorbell was emptied
   absl::Status status_;
 
   // The epoch that was rung for, so that one sleep takes one ring. Both groups ring; a lost update is a ring too many.
