@@ -15,4 +15,8 @@ struct GreeterTypes {
 GreeterTypes GrpcGreeter();
 GreeterTypes NearcallGreeter();
 
+// Starts a server of each framework, calls it with its own stub, and gives the reply, or what went wrong.
+std::string GreetOverGrpc(const std::string& name);
+std::string GreetOverNearcall(const std::string& name);
+
 #endif  // NEARCALL_TESTS_CODEGEN_COEXISTENCE_H_

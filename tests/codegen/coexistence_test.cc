@@ -15,4 +15,9 @@ TEST(CoexistenceTest, EachSideSeesItsOwn) {
   EXPECT_NE(*grpc.stub, *nearcall.stub);
 }
 
+TEST(CoexistenceTest, BothRun) {
+  EXPECT_EQ(GreetOverGrpc("you"), "gRPC greets you");
+  EXPECT_EQ(GreetOverNearcall("you"), "nearcall greets you");
+}
+
 }  // namespace
