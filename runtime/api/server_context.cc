@@ -1,7 +1,7 @@
 #include "nearcall/server_context.h"
 
-#include "nearcall/internal/handlers.h"
 #include "absl/strings/str_cat.h"
+#include "nearcall/internal/handlers.h"
 #include "runtime/base/clock.h"
 
 namespace nearcall {

@@ -5,8 +5,8 @@
 
 namespace nearcall {
 
-// How often this process is a forked child of the one that first asked: two readings that differ have a fork between them,
-// and what was set up at the first one, threads above all, is the parent's. Costs a load.
+// How often this process is a forked child of the one that first asked: two readings that differ have a fork between
+// them, and what was set up at the first one, threads above all, is the parent's. Costs a load.
 uint32_t ForkGeneration();
 
 }  // namespace nearcall

@@ -34,14 +34,15 @@ struct AsyncUnary final : PendingCall, internal::Cancellable {
   internal::OutMessage request;
   int64_t deadline = kNever;
   std::function<void(absl::Status)> done;
-  absl::Status refused;  // not OK: the call cannot be made at all
+  absl::Status refused;                          // not OK: the call cannot be made at all
   std::shared_ptr<ClientConnection> connection;  // that it was started on
   int attempts = 0;
 };
 
-// A channel's asynchronous calls: one thread, started with the first of them. It sends the requests, polls while any call is
-// under way, runs the callbacks, and ends what is cancelled or late. A callback that starts the next call does so on this
-// very thread: then nothing is handed over, and many calls in flight cost one system call among them, or none.
+// A channel's asynchronous calls: one thread, started with the first of them. It sends the requests, polls while any
+// call is under way, runs the callbacks, and ends what is cancelled or late. A callback that starts the next call does
+// so on this very thread: then nothing is handed over, and many calls in flight cost one system call among them, or
+// none.
 //
 // Threads: thread-safe.
 class AsyncCaller {
@@ -74,7 +75,8 @@ class AsyncCaller {
   const Connect connect_;
   const MayRetry may_retry_;
   WaitSpot spot_;
-  // Whether the thread has something to do besides polling. Set after what it announces, cleared before that is looked at.
+  // Whether the thread has something to do besides polling. Set after what it announces, cleared before that is looked
+  // at.
   std::atomic<bool> has_events_{false};
   std::atomic<bool> has_cancelled_{false};
 

@@ -17,14 +17,14 @@ namespace nearcall {
 
 // The calls that one client connection has open, by the number that travels in their frames.
 //
-// A slot belongs to the call that claimed it until the call releases it. The poller delivers frames to a call only while
-// it holds the call's slot in kDelivering, so a call that gives up never goes away under a delivery:
+// A slot belongs to the call that claimed it until the call releases it. The poller delivers frames to a call only
+// while it holds the call's slot in kDelivering, so a call that gives up never goes away under a delivery:
 //
 //     free -> waiting <-> delivering -> done -> settled -> free
 //                +------------------------------------------^    (gave up)
 //
-// "done" is what the caller waits for; "settled" says that the poller does not touch the call any more. The upper half of
-// a call's number counts the uses of its slot, so an answer that comes late meets no other call.
+// "done" is what the caller waits for; "settled" says that the poller does not touch the call any more. The upper half
+// of a call's number counts the uses of its slot, so an answer that comes late meets no other call.
 //
 // Threads: thread-safe. Slots never move and live as long as the table.
 template <class Call>
@@ -85,8 +85,8 @@ class CallTable {
     }
   }
 
-  // Calls `deliver(call)` if `id` is open; what it returns says whether this ends the call, and then `notify(call)` follows
-  // before anything else can happen to the call. False for a call that is not open. Poller only.
+  // Calls `deliver(call)` if `id` is open; what it returns says whether this ends the call, and then `notify(call)`
+  // follows before anything else can happen to the call. False for a call that is not open. Poller only.
   template <class OnDeliver, class OnNotify>
   bool Deliver(uint32_t id, const OnDeliver& deliver, const OnNotify& notify) {
     const uint32_t index = IndexOf(id);

@@ -158,9 +158,9 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(int
     if (std::shared_ptr<ClientConnection> usable = Usable()) return usable;
     const int64_t now = MonotonicNanos();
     if (now >= deadline) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          "no connection to ", address_.text, " before the deadline",
-          last_failure_.ok() ? "" : absl::StrCat("; the last attempt said: ", last_failure_.message())));
+      return absl::DeadlineExceededError(
+          absl::StrCat("no connection to ", address_.text, " before the deadline",
+                       last_failure_.ok() ? "" : absl::StrCat("; the last attempt said: ", last_failure_.message())));
     }
     const auto no_dialing = +[](bool* dialing) { return !*dialing; };
     if (dialing_) {

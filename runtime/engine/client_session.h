@@ -29,13 +29,13 @@ class ClientStream;
 
 // The client's side of one connection: sends requests, and gives each answer to the call that waits for it.
 //
-// A call's thread claims a slot in the table, sends its request, then waits in the reactor, where it polls this session for
-// itself and for others, or sleeps while another thread does. The answer is parsed by the thread that polls, straight from
-// where the Wire holds it into the caller's response.
+// A call's thread claims a slot in the table, sends its request, then waits in the reactor, where it polls this session
+// for itself and for others, or sleeps while another thread does. The answer is parsed by the thread that polls,
+// straight from where the Wire holds it into the caller's response.
 //
 // Threads: the functions of ClientConnection are thread-safe, those of Pollable the poller's.
-// Errors: a peer that breaks the protocol closes the connection (INTERNAL for its calls); a peer that is gone fails them with
-// UNAVAILABLE, and the status says whether the request may have been seen (delivery.h).
+// Errors: a peer that breaks the protocol closes the connection (INTERNAL for its calls); a peer that is gone fails
+// them with UNAVAILABLE, and the status says whether the request may have been seen (delivery.h).
 template <Wire W>
 class ClientSession final : public ClientConnection,
                             public Pollable,
@@ -79,7 +79,6 @@ class ClientSession final : public ClientConnection,
   // Sends a request with its head, and with the message if there is one.
   SendResult SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call, uint32_t id,
                          const SizedMessage* request, int64_t deadline, absl::Status* error);
-  absl::Status CheckSendSize(size_t size) const;
   // The outcome of a call whose request was not sent.
   CallOutcome NotSent(SendResult result, const PendingCall& call, absl::Status error);
   absl::Status GaveUp(const ClientContext& context) const;
@@ -110,22 +109,14 @@ class ClientSession final : public ClientConnection,
   std::array<std::atomic<uint64_t>, (kMaxMethodNumber + 1) / 64> announced_{};
 };
 
-// --- Sending ------------------------------------------------------------------------------------------------------------
+// --- Sending
+// ------------------------------------------------------------------------------------------------------------
 
 template <Wire W>
 bool ClientSession<W>::usable() {
   // Nobody polls an idle connection: what has become of it meanwhile shows in a look.
   reactor_->PeekIfQuiet();
   return !draining_.load(std::memory_order_relaxed) && !closed_.load(std::memory_order_relaxed);
-}
-
-template <Wire W>
-absl::Status ClientSession<W>::CheckSendSize(size_t size) const {
-  const size_t limit =
-      options_.max_send_bytes >= 0 ? static_cast<size_t>(options_.max_send_bytes) : kMaxMessageSize;
-  if (size <= limit) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the message to send takes ", size, " bytes; the channel's limit is ", limit));
 }
 
 template <Wire W>
@@ -213,19 +204,17 @@ absl::Status ClientSession<W>::DisconnectedStatus() const {
 
 template <Wire W>
 void ClientSession<W>::SendCancel(uint32_t id) {
-  FrameHeader header{};
-  header.kind = static_cast<uint8_t>(FrameKind::kCancel);
-  header.call = id;
-  if (!sender_.SendNow(header, nullptr, 0)) wire_->Shutdown();
+  if (!sender_.SendNow(FrameKind::kCancel, id)) wire_->Shutdown();
 }
 
-// --- Unary calls --------------------------------------------------------------------------------------------------------
+// --- Unary calls
+// --------------------------------------------------------------------------------------------------------
 
 template <Wire W>
 CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContext* context,
                                     internal::OutMessage request, internal::InMessage response, int64_t deadline) {
   const SizedMessage out(request);
-  absl::Status error = CheckSendSize(out.size);
+  absl::Status error = CheckSendSize(options_, out.size);
   if (!error.ok()) return {std::move(error), false};
   PendingCall call(context, response);
   const Calls::Ticket ticket = calls_.Claim(&call);
@@ -235,8 +224,8 @@ CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContex
     calls_.Release(ticket);
     return NotSent(sent, call, std::move(error));
   }
-  reactor_->Wait(
-      [&] { return Calls::IsDone(ticket) || internal::ClientContextAccess::cancelled(*context); }, &call.spot, deadline);
+  reactor_->Wait([&] { return Calls::IsDone(ticket) || internal::ClientContextAccess::cancelled(*context); },
+                 &call.spot, deadline);
   if (calls_.Release(ticket)) return {std::move(call.status), call.may_retry};
   SendCancel(ticket.id);
   return {GaveUp(*context), false};
@@ -246,7 +235,7 @@ template <Wire W>
 CallOutcome ClientSession<W>::StartUnary(const internal::Method& method, PendingCall* call,
                                          internal::OutMessage request, int64_t deadline) {
   const SizedMessage out(request);
-  absl::Status error = CheckSendSize(out.size);
+  absl::Status error = CheckSendSize(options_, out.size);
   if (!error.ok()) return {std::move(error), false};
   call->ticket = calls_.Claim(call);
   if (call->ticket.id == 0) return {TooManyCalls(options_), false};
@@ -267,7 +256,8 @@ CallOutcome ClientSession<W>::EndUnary(PendingCall* call) {
   return {GaveUp(*call->context), false};
 }
 
-// --- Receiving ----------------------------------------------------------------------------------------------------------
+// --- Receiving
+// ----------------------------------------------------------------------------------------------------------
 
 template <Wire W>
 Polled ClientSession<W>::Poll() {

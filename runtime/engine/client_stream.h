@@ -47,7 +47,7 @@ class ClientStream final : public internal::ClientCall {
   bool Write(internal::OutMessage message, WriteOptions options) override {
     if (writes_done_ || Over()) return false;
     const SizedMessage out(message);
-    if (absl::Status fits = session_->CheckSendSize(out.size); !fits.ok()) {
+    if (absl::Status fits = CheckSendSize(session_->options_, out.size); !fits.ok()) {
       local_error_ = std::move(fits);
       context_->TryCancel();
       return false;
@@ -67,13 +67,13 @@ class ClientStream final : public internal::ClientCall {
     header.flags = frame_flags::kEndStream | frame_flags::kNoMessage;
     header.call = call_.ticket.id;
     header.size = kHeaderSize;
-    return session_->sender_.Send(header, [](uint8_t*) {}, deadline_, [this] { return Over(); }, &call_.position,
-                                  context_) == SendResult::kSent;
+    return session_->sender_.Send(
+               header, [](uint8_t*) {}, deadline_, [this] { return Over(); }, &call_.position, context_) ==
+           SendResult::kSent;
   }
 
   bool Read(internal::InMessage message) override {
-    const Inbox::Got got =
-        call_.inbox->Read(message, session_->reactor_, deadline_, [this] { return Cancelled(); });
+    const Inbox::Got got = call_.inbox->Read(message, session_->reactor_, deadline_, [this] { return Cancelled(); });
     if (got == Inbox::Got::kUnparsable) {
       local_error_ = UnreadableResponse();
       context_->TryCancel();
@@ -85,8 +85,8 @@ class ClientStream final : public internal::ClientCall {
   }
 
   void WaitForInitialMetadata() override {
-    session_->reactor_->Wait(
-        [this] { return call_.has_initial_metadata.load(std::memory_order_seq_cst) || Over(); }, &call_.spot, deadline_);
+    session_->reactor_->Wait([this] { return call_.has_initial_metadata.load(std::memory_order_seq_cst) || Over(); },
+                             &call_.spot, deadline_);
   }
 
   absl::Status Finish() override {
@@ -99,19 +99,17 @@ class ClientStream final : public internal::ClientCall {
   bool Over() const { return !open_ || Calls::IsDone(call_.ticket) || Cancelled(); }
 
   bool Send(const SizedMessage& out, uint8_t flags) {
-    return SendMessage(&session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
-                       [this] { return Over(); }, &call_.position, context_) == SendResult::kSent;
+    return SendMessage(
+               &session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
+               [this] { return Over(); }, &call_.position, context_) == SendResult::kSent;
   }
 
   void SendCredit(uint32_t bytes) {
-    FrameHeader header{};
-    header.kind = static_cast<uint8_t>(FrameKind::kCredit);
-    header.call = call_.ticket.id;
-    header.extra = bytes;
-    if (!session_->sender_.SendNow(header, nullptr, 0)) session_->Close();
+    if (!session_->sender_.SendNow(FrameKind::kCredit, call_.ticket.id, bytes)) session_->Close();
   }
 
-  // Gives the call's slot back; what the server said, if it has said anything, and otherwise why we did not wait for it.
+  // Gives the call's slot back; what the server said, if it has said anything, and otherwise why we did not wait for
+  // it.
   absl::Status End(bool cancel) {
     if (!std::exchange(open_, false)) return final_;
     if (Calls::Release(call_.ticket)) {

@@ -50,7 +50,8 @@ bool Read(const Pairs& pairs, Metadata* metadata) {
 absl::Status CheckMetadata(const Metadata& metadata) {
   for (const Metadata::Pair& pair : metadata) {
     if (const char* objection = Objection(pair.first, pair.second)) {
-      return absl::InvalidArgumentError(absl::StrCat("metadata key \"", absl::CHexEscape(pair.first), "\": ", objection));
+      return absl::InvalidArgumentError(
+          absl::StrCat("metadata key \"", absl::CHexEscape(pair.first), "\": ", objection));
     }
     if (absl::StartsWith(pair.first, "grpc-") || absl::StartsWith(pair.first, "nearcall-")) {
       return absl::InvalidArgumentError(

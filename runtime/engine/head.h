@@ -21,8 +21,8 @@ absl::StatusOr<std::string> EncodeRequestHead(absl::string_view method, const Me
 // False when the bytes are no such head, or hold metadata that may not travel.
 bool DecodeRequestHead(const void* data, size_t size, std::string* method, Metadata* metadata);
 
-// The head of a response that ends with `status`; empty when there is nothing to say. What does not fit is left out, the
-// metadata first and the text last, and the text then says so.
+// The head of a response that ends with `status`; empty when there is nothing to say. What does not fit is left out,
+// the metadata first and the text last, and the text then says so.
 std::string EncodeResponseHead(const absl::Status& status, const Metadata& initial, const Metadata& trailing);
 // Fills *status (from `code` and the head) and the metadata. False when the bytes are no such head.
 bool DecodeResponseHead(const void* data, size_t size, int code, absl::Status* status, Metadata* initial,

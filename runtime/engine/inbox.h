@@ -17,9 +17,9 @@ namespace nearcall {
 
 // The messages that one call has received and its reader has not taken yet.
 //
-// The poller puts in what arrives: fragments are put together, whole messages are copied behind each other into one buffer.
-// The reader takes the whole buffer at once and then reads from it without a lock. A reader that waits offers its message
-// object, and the next message is parsed into it where it lies: then nothing is copied at all.
+// The poller puts in what arrives: fragments are put together, whole messages are copied behind each other into one
+// buffer. The reader takes the whole buffer at once and then reads from it without a lock. A reader that waits offers
+// its message object, and the next message is parsed into it where it lies: then nothing is copied at all.
 //
 // Memory is bounded by the credit that the receiver granted plus one message of the largest size.
 //
@@ -32,8 +32,8 @@ class Inbox {
 
   enum class Put : uint8_t {
     kOk,
-    kTooLarge,    // over the receive limit: fails the call
-    kViolation,   // more than was granted, or fragments that do not fit together: fails the connection
+    kTooLarge,   // over the receive limit: fails the call
+    kViolation,  // more than was granted, or fragments that do not fit together: fails the connection
   };
   // A kMessage frame. `trusted`: whether the payload may be parsed where it lies. Poller.
   Put PutFrame(const Frame& frame, bool trusted);
@@ -81,8 +81,8 @@ class Inbox {
   internal::Mutex mu_;
   std::string arrived_ ABSL_GUARDED_BY(mu_);
   std::deque<std::string>* big_ ABSL_GUARDED_BY(mu_) = nullptr;  // made when needed: an empty deque allocates
-  std::string partial_ ABSL_GUARDED_BY(mu_);        // of a message whose last fragment is still to come
-  uint64_t partial_left_ ABSL_GUARDED_BY(mu_) = 0;  // bytes of it still to come
+  std::string partial_ ABSL_GUARDED_BY(mu_);                     // of a message whose last fragment is still to come
+  uint64_t partial_left_ ABSL_GUARDED_BY(mu_) = 0;               // bytes of it still to come
   int64_t balance_ ABSL_GUARDED_BY(mu_) = kInitialCredit;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
@@ -104,8 +104,8 @@ Inbox::Got Inbox::Read(internal::InMessage message, Reactor* reactor, int64_t de
     if (!Refill(&message, &got)) {
       if (got != Got::kTimedOut) return got;
       // Nothing is here: `message` is on offer now.
-      const bool in_time = reactor->Wait(
-          [&] { return ready_.load(std::memory_order_seq_cst) || aborted(); }, &spot_, deadline);
+      const bool in_time =
+          reactor->Wait([&] { return ready_.load(std::memory_order_seq_cst) || aborted(); }, &spot_, deadline);
       if (TakeDirect(&got)) return got;
       if (!ready_.load(std::memory_order_seq_cst)) return in_time ? Got::kAborted : Got::kTimedOut;
     }

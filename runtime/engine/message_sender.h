@@ -32,8 +32,8 @@ SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uin
   if (out.size <= room) {
     header.flags = flags;
     header.size = static_cast<uint32_t>(kHeaderSize + out.size);
-    return sender->Send(header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position,
-                        context);
+    return sender->Send(
+        header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position, context);
   }
   std::string bytes(out.size, '\0');
   out.message.SerializeTo(reinterpret_cast<uint8_t*>(bytes.data()));

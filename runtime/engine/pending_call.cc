@@ -2,8 +2,6 @@
 
 #include <string>
 
-#include "absl/strings/str_cat.h"
-
 namespace nearcall {
 
 void PendingCall::TakeAssembledResponse(Reactor* reactor) {
@@ -17,16 +15,6 @@ void PendingCall::TakeAssembledResponse(Reactor* reactor) {
     default:
       status = absl::InternalError("the server ended the call with OK but sent no response");
   }
-}
-
-absl::Status TooManyCalls(const SessionOptions& options) {
-  return absl::ResourceExhaustedError(absl::StrCat("the connection to ", options.peer->address, " has ",
-                                                   options.max_calls, " calls open, which is the server's limit"));
-}
-
-absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size) {
-  return absl::ResourceExhaustedError(absl::StrCat("a message of ", size, " bytes from ", options.peer->address,
-                                                   " is over the receive limit of ", options.max_receive_bytes));
 }
 
 absl::Status UnreadableResponse() {

@@ -35,17 +35,14 @@ struct PendingCall {
   bool is_stream = false;
   bool may_retry = false;
   absl::Status status;
-  uint64_t position = 0;             // where its last request frame ended on the Wire; 0: not sent. Under the send lock.
-  std::unique_ptr<Inbox> inbox;      // of a stream, and of a unary response in fragments
+  uint64_t position = 0;         // where its last request frame ended on the Wire; 0: not sent. Under the send lock.
+  std::unique_ptr<Inbox> inbox;  // of a stream, and of a unary response in fragments
   Credit credit;
   std::atomic<bool> has_initial_metadata{false};
   WaitSpot spot;         // where the call's owner waits for its end
   WaitSpot writer_spot;  // where a stream's writer waits for credit
 };
 
-// The framework's statuses about one call.
-absl::Status TooManyCalls(const SessionOptions& options);
-absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size);
 absl::Status UnreadableResponse();
 
 // Parses a payload where it lies, or a copy of it if the peer can still change it.

@@ -17,7 +17,8 @@ enum class Polled : uint8_t {
   kFinished,  // it will never have anything to do again: the reactor lets go of it
 };
 
-// Something that a Reactor looks after: a connection, a listener, a handshake. One virtual call a look, never one a frame.
+// Something that a Reactor looks after: a connection, a listener, a handshake. One virtual call a look, never one a
+// frame.
 //
 // Threads: every function is called by the thread that holds the reactor's role of poller.
 class Pollable {
@@ -43,9 +44,9 @@ class Pollable {
  private:
   friend class Reactor;
   // The reactor's bookkeeping.
-  bool active_ = false;        // looked at on every pass; otherwise asleep and watched by its descriptors
-  bool spins_ = true;          // worth_spinning(), asked once
-  bool watched_ = true;        // its descriptors are in the epoll set
+  bool active_ = false;  // looked at on every pass; otherwise asleep and watched by its descriptors
+  bool spins_ = true;    // worth_spinning(), asked once
+  bool watched_ = true;  // its descriptors are in the epoll set
   bool write_watched_ = false;
   uint32_t idle_passes_ = 0;
 };

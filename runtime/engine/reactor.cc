@@ -50,7 +50,8 @@ Reactor::Reactor(Spin spin)
 
 Reactor::~Reactor() = default;
 
-// --- Tasks ----------------------------------------------------------------------------------------------------------------
+// --- Tasks
+// ----------------------------------------------------------------------------------------------------------------
 
 void Reactor::Add(std::shared_ptr<Pollable> pollable) {
   Post([this, pollable = std::move(pollable)] { Register(pollable); });
@@ -89,7 +90,8 @@ void Reactor::RunTasks() {
   for (std::function<void()>& task : tasks) task();
 }
 
-// --- The role -------------------------------------------------------------------------------------------------------------
+// --- The role
+// -------------------------------------------------------------------------------------------------------------
 
 thread_local constinit Reactor::Lease* Reactor::current_lease_ = nullptr;
 
@@ -140,8 +142,8 @@ bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t dea
   bool in_time = true;
   while (in_time && !done() && role_.load(std::memory_order_seq_cst) != kFree) {
     in_time = parker->Park(deadline);
-    // Whoever wakes may be the one that was promoted; from here on the next Release promotes anew. Before the look at the
-    // role: a Release that still saw the promotion under way has freed the role by then.
+    // Whoever wakes may be the one that was promoted; from here on the next Release promotes anew. Before the look at
+    // the role: a Release that still saw the promotion under way has freed the role by then.
     promoting_.store(false, std::memory_order_seq_cst);
   }
   spot->LeaveSleep();
@@ -156,14 +158,15 @@ bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t dea
   return in_time;
 }
 
-// --- Polling --------------------------------------------------------------------------------------------------------------
+// --- Polling
+// --------------------------------------------------------------------------------------------------------------
 
 Reactor::Pass Reactor::PollOnce() {
   if (has_tasks_.load(std::memory_order_relaxed)) RunTasks();
   if (++passes_since_glance_ >= kPassesPerGlance) Glance();
   bool progress = false;
-  // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner one
-  // stopped, never with an index into a list that has changed.
+  // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner
+  // one stopped, never with an index into a list that has changed.
   next_ = 0;
   while (next_ < active_.size()) {
     Pollable* const pollable = active_[next_++];
@@ -244,7 +247,8 @@ void Reactor::WaitForEvents(int64_t deadline) {
   epoll_event events[64];
   int count = epoll_pwait2(epoll_.get(), events, 64, until == kNever ? nullptr : &timeout, nullptr);
   if (count < 0 && errno == ENOSYS) {  // before Linux 5.11: milliseconds, rounded up
-    const int millis = until == kNever ? -1 : static_cast<int>(timeout.tv_sec * 1000 + (timeout.tv_nsec + 999'999) / 1'000'000);
+    const int millis =
+        until == kNever ? -1 : static_cast<int>(timeout.tv_sec * 1000 + (timeout.tv_nsec + 999'999) / 1'000'000);
     count = epoll_wait(epoll_.get(), events, 64, millis);
   }
   for (int i = 0; i < count; ++i) {

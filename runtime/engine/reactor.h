@@ -23,8 +23,8 @@ namespace nearcall {
 // Looks after connections: a set of Pollables, and the role of poller, which one thread holds at a time.
 //
 // No thread belongs to the reactor. On a channel the threads that wait for replies take the role in turn: one polls for
-// all, the others sleep, and the role passes on when the poller has what it came for. On a server worker threads hold it
-// (WorkerPool); while the poller runs a handler it *lends* the role: it takes it back afterwards at the price of one
+// all, the others sleep, and the role passes on when the poller has what it came for. On a server worker threads hold
+// it (WorkerPool); while the poller runs a handler it *lends* the role: it takes it back afterwards at the price of one
 // compare-and-swap, unless the handler took so long that a standby thread has taken the role meanwhile.
 //
 //             Acquire                Lend
@@ -53,13 +53,14 @@ class Reactor {
   // Has the poller look at one Pollable soon, even if its descriptors say nothing. Wakes it.
   void Nudge(const Pollable* pollable);
 
-  // Blocks the calling thread until `done()` says true, or `deadline` passes; polls meanwhile if nobody else does. `done` is
-  // called by this thread only, often: it must be cheap, and true for good once true. Whoever makes it true notifies `spot`.
-  // In a handler: polls on with the lent role, but new calls go to other threads.
+  // Blocks the calling thread until `done()` says true, or `deadline` passes; polls meanwhile if nobody else does.
+  // `done` is called by this thread only, often: it must be cheap, and true for good once true. Whoever makes it true
+  // notifies `spot`. In a handler: polls on with the lent role, but new calls go to other threads.
   template <class Done>
   bool Wait(const Done& done, WaitSpot* spot, int64_t deadline);
 
-  // Looks once at everything, if nobody polls and the last call of this function was a millisecond or so ago. Never blocks.
+  // Looks once at everything, if nobody polls and the last call of this function was a millisecond or so ago. Never
+  // blocks.
   void PeekIfQuiet() {
     const uint64_t now = CycleCount();
     if (now - last_use_.load(std::memory_order_relaxed) > kQuietCycles) Peek();
@@ -95,7 +96,8 @@ class Reactor {
   uint64_t lent_ticket() const;
   // To be called before the calling thread blocks elsewhere: gives a lent role to others.
   static void HandOffLease();
-  // Told when the role has no owner and somebody should take it; says whether it found a thread to. Set before first use.
+  // Told when the role has no owner and somebody should take it; says whether it found a thread to. Set before first
+  // use.
   void set_on_vacant(std::function<bool()> on_vacant) { on_vacant_ = std::move(on_vacant); }
 
   // Poller only. Polls until `done()`, or until the role is lost (false). Handlers may run inside.
@@ -150,8 +152,8 @@ class Reactor {
 
   static thread_local constinit Lease* current_lease_;
 
-  // Role. Release's exchange to kFree pairs with a follower's TryAcquire after it has counted itself in followers_: one of
-  // the two sees the other. Reclaim, Steal and HandOff compete for one ticket by compare-and-swap.
+  // Role. Release's exchange to kFree pairs with a follower's TryAcquire after it has counted itself in followers_: one
+  // of the two sees the other. Reclaim, Steal and HandOff compete for one ticket by compare-and-swap.
   alignas(kCacheLine) std::atomic<uint64_t> role_{kFree};
   std::atomic<int> followers_{0};
   // Whether a follower was woken to take the role and has not tried yet: one at a time is enough.
@@ -184,7 +186,8 @@ class Reactor {
   Fd wake_;
 };
 
-// --- Implementation of what every call goes through ----------------------------------------------------------------------
+// --- Implementation of what every call goes through
+// ----------------------------------------------------------------------
 
 inline bool Reactor::TryAcquire() {
   uint64_t expected = kFree;

@@ -24,9 +24,9 @@ enum class SendResult : uint8_t {
   kAborted,   // the call was over before there was room
 };
 
-// The sending side of a connection: one frame after another onto the Wire, whole, from any thread; whoever finds no room
-// waits in line. The poller never waits: what it has to say (credit, refusals, pongs) is small and goes to a bounded
-// backlog when there is no room.
+// The sending side of a connection: one frame after another onto the Wire, whole, from any thread; whoever finds no
+// room waits in line. The poller never waits: what it has to say (credit, refusals, pongs) is small and goes to a
+// bounded backlog when there is no room.
 //
 // Threads: thread-safe, but for the functions marked "poller only".
 template <Wire W>
@@ -35,9 +35,9 @@ class Sender {
   // `owner` is the connection, which the reactor looks after; its Poll calls Service.
   Sender(W* wire, Reactor* reactor, Pollable* owner) : wire_(wire), reactor_(reactor), owner_(owner) {}
 
-  // Sends a frame of `header` and a payload that `fill(uint8_t*)` writes in place; header.size says how large. Waits for room
-  // until `deadline`, or until `aborted()`: whoever makes that true calls WakeWaiting, or cancels `context`. `position`, where
-  // not null, gets the Wire's send position after the frame.
+  // Sends a frame of `header` and a payload that `fill(uint8_t*)` writes in place; header.size says how large. Waits
+  // for room until `deadline`, or until `aborted()`: whoever makes that true calls WakeWaiting, or cancels `context`.
+  // `position`, where not null, gets the Wire's send position after the frame.
   template <class Fill, class Aborted>
   SendResult Send(const FrameHeader& header, const Fill& fill, int64_t deadline, const Aborted& aborted,
                   uint64_t* position = nullptr, ClientContext* context = nullptr) {
@@ -52,11 +52,13 @@ class Sender {
     return SendWaiting(header, fill, deadline, aborted, position, context);
   }
 
-  // Sends a frame without waiting: when there is no room it goes to the backlog, before whatever is sent later. False when
-  // the backlog is full: the peer does not read, and the connection is to be closed.
+  // Sends a frame without waiting: when there is no room it goes to the backlog, before whatever is sent later. False
+  // when the backlog is full: the peer does not read, and the connection is to be closed.
   bool SendNow(FrameHeader header, const void* payload, size_t size) {
     header.size = static_cast<uint32_t>(kHeaderSize + size);
-    const auto fill = [&](uint8_t* out) { std::memcpy(out, payload, size); };
+    const auto fill = [&](uint8_t* out) {
+      if (size != 0) std::memcpy(out, payload, size);
+    };
     internal::MutexLock lock(&mu_);
     if (closed_) return true;
     if (backlog_.empty() && TrySend(header, fill, nullptr)) {
@@ -72,6 +74,15 @@ class Sender {
     wire_->WantRoom(true);
     reactor_->Nudge(owner_);
     return true;
+  }
+
+  // The same for a frame that is all header.
+  bool SendNow(FrameKind kind, uint32_t call, uint32_t extra = 0) {
+    FrameHeader header{};
+    header.kind = static_cast<uint8_t>(kind);
+    header.call = call;
+    header.extra = extra;
+    return SendNow(header, nullptr, 0);
   }
 
   // Looks whether there is room for those that wait. Poller only, once a pass; free when nobody waits.
@@ -155,7 +166,8 @@ class Sender {
     {
       internal::MutexLock lock(&mu_);
       line_.push_back(&self);
-      has_waiting_.exchange(true, std::memory_order_seq_cst);  // then aborted() is looked at; WakeWaiting the other way round
+      has_waiting_.exchange(true,
+                            std::memory_order_seq_cst);  // then aborted() is looked at; WakeWaiting the other way round
       wire_->WantRoom(true);
     }
     reactor_->Nudge(owner_);  // a poller that sleeps does not watch for room yet

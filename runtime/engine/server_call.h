@@ -24,11 +24,11 @@ class ServerSession;
 // One call on the server. The session makes it, reuses it, and owns it; the handler sees it as an internal::ServerCall.
 //
 // A call runs in one of two ways. On the poller's own thread ("inline"): its first message still lies in the Wire; Read
-// parses it there, frees the frame and lends the role of poller, so that the user's code never holds anything that others
-// need. Or on a worker, from its inbox.
+// parses it there, frees the frame and lends the role of poller, so that the user's code never holds anything that
+// others need. Or on a worker, from its inbox.
 //
-// It is over when its handler has returned *and* Finish was called, in whichever order and on whichever threads; the last of
-// the two gives it back to the session.
+// It is over when its handler has returned *and* Finish was called, in whichever order and on whichever threads; the
+// last of the two gives it back to the session.
 //
 // Threads: as internal::ServerCall says; the rest is the poller's, unless it says otherwise.
 template <Wire W>
@@ -63,8 +63,8 @@ class SessionCall final : public internal::ServerCall, public Runnable {
     FinishWith(absl::OkStatus(), &out);
   }
 
-  // Runs the handler on the poller's thread; its first message lies at `payload` in the Wire's current frame (nullptr: there
-  // is none). False when the role of poller was lost meanwhile. The frame is released in any case.
+  // Runs the handler on the poller's thread; its first message lies at `payload` in the Wire's current frame (nullptr:
+  // there is none). False when the role of poller was lost meanwhile. The frame is released in any case.
   bool RunInline(const uint8_t* payload, size_t size);
   void RunOnWorker() override;
 
@@ -123,7 +123,8 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, int64_t deadline) 
   ends_.store(0, std::memory_order_relaxed);
 }
 
-// --- Running ------------------------------------------------------------------------------------------------------------
+// --- Running
+// ------------------------------------------------------------------------------------------------------------
 
 template <Wire W>
 bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
@@ -183,7 +184,8 @@ void SessionCall<W>::Cancel() {
   session_->sender()->WakeWaiting();
 }
 
-// --- What the handler does ------------------------------------------------------------------------------------------------
+// --- What the handler does
+// ------------------------------------------------------------------------------------------------
 
 template <Wire W>
 bool SessionCall<W>::Read(internal::InMessage message) {
@@ -193,8 +195,7 @@ bool SessionCall<W>::Read(internal::InMessage message) {
     return parsed;
   }
   if (inbox_ == nullptr) return false;
-  const Inbox::Got got =
-      inbox_->Read(message, session_->core()->reactor(), kNever, [this] { return cancelled(); });
+  const Inbox::Got got = inbox_->Read(message, session_->core()->reactor(), kNever, [this] { return cancelled(); });
   if (got != Inbox::Got::kMessage) return false;
   if (const uint32_t grant = inbox_->TakeGrant(); grant != 0 && !cancelled()) session_->SendCredit(id_, grant);
   return true;
@@ -206,12 +207,13 @@ bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions) {
     return false;
   }
   const SizedMessage out(message);
-  if (!session_->CheckSendSize(out.size).ok()) return false;
+  if (!CheckSendSize(session_->options(), out.size).ok()) return false;
   session_->core()->reactor()->Wait([this] { return credit_.available() || cancelled(); }, &writer_spot_, kNever);
   if (cancelled()) return false;
   credit_.Spend(out.size);
-  return SendMessage(session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, kNever,
-                     [this] { return cancelled(); }, nullptr) == SendResult::kSent;
+  return SendMessage(
+             session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, kNever,
+             [this] { return cancelled(); }, nullptr) == SendResult::kSent;
 }
 
 template <Wire W>
@@ -226,15 +228,16 @@ bool SessionCall<W>::SendInitialMetadata() {
   header.call = id_;
   header.extra = static_cast<uint32_t>(head.size());
   header.size = static_cast<uint32_t>(kHeaderSize + head.size());
-  return session_->sender()->Send(header, [&](uint8_t* to) { std::memcpy(to, head.data(), head.size()); }, kNever,
-                                  [this] { return cancelled(); }) == SendResult::kSent;
+  return session_->sender()->Send(
+             header, [&](uint8_t* to) { std::memcpy(to, head.data(), head.size()); }, kNever,
+             [this] { return cancelled(); }) == SendResult::kSent;
 }
 
 template <Wire W>
 void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message) {
   if (!cancelled()) {
     if (message != nullptr) {
-      absl::Status fits = session_->CheckSendSize(message->size);
+      absl::Status fits = CheckSendSize(session_->options(), message->size);
       if (!fits.ok()) {
         status = std::move(fits);
         message = nullptr;
@@ -265,9 +268,9 @@ bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage
     if (!metadata_status.ok()) {
       header.detail = static_cast<uint16_t>(absl::StatusCode::kInternal);
       message = nullptr;
-      head = EncodeResponseHead(absl::InternalError(absl::StrCat("the handler of ", method_->name, " added bad ",
-                                                                 metadata_status.message())),
-                                Metadata(), Metadata());
+      head = EncodeResponseHead(
+          absl::InternalError(absl::StrCat("the handler of ", method_->name, " added bad ", metadata_status.message())),
+          Metadata(), Metadata());
     } else {
       head = EncodeResponseHead(status, metadata_sent_ ? Metadata() : initial, trailing);
     }
@@ -280,8 +283,8 @@ bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage
       header.flags = frame_flags::kHasMessage;
       payload += message->size;
     } else {
-      if (SendMessage(session_->sender(), max_frame, id_, frame_flags::kEndStream, *message, kNever, aborted, nullptr) !=
-          SendResult::kSent) {
+      if (SendMessage(session_->sender(), max_frame, id_, frame_flags::kEndStream, *message, kNever, aborted,
+                      nullptr) != SendResult::kSent) {
         return false;
       }
       message = nullptr;

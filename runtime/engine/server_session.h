@@ -50,7 +50,6 @@ class ServerSession final : public ServerConnection {
   W* wire() const { return wire_.get(); }
   const SessionOptions& options() const { return options_; }
   Sender<W>* sender() { return &sender_; }
-  absl::Status CheckSendSize(size_t size) const;
   void SendCredit(uint32_t id, uint32_t bytes);
   // The call is over; poller, or (Later) any thread. Nothing of the session may be touched after RecycleLater.
   void Recycle(SessionCall<W>* call);
@@ -65,7 +64,8 @@ class ServerSession final : public ServerConnection {
   Handled OnFrame(const Frame& frame);
   Handled OnRequest(const Frame& frame);
   Handled OnMessage(const Frame& frame);
-  // The method that a request names, or nullptr; *name is then what it asked for. *violation if it cannot be understood.
+  // The method that a request names, or nullptr; *name is then what it asked for. *violation if it cannot be
+  // understood.
   ServedMethod* ResolveMethod(const Frame& frame, std::string* name, Metadata* metadata, bool* violation);
   // Runs the handler here and now, or has a worker run it. `payload` is the one message, where it lies in the frame.
   Handled Dispatch(SessionCall<W>* call, const uint8_t* payload, size_t size);
@@ -84,11 +84,11 @@ class ServerSession final : public ServerConnection {
   Sender<W> sender_;
 
   struct NumberedMethod {
-    std::string name;        // as announced
+    std::string name;  // as announced
     ServedMethod* method = nullptr;
   };
   std::vector<std::unique_ptr<const NumberedMethod>> numbered_;  // by the caller's numbers
-  std::vector<SessionCall<W>*> calls_;     // by slot; nullptr where none is open
+  std::vector<SessionCall<W>*> calls_;                           // by slot; nullptr where none is open
   std::vector<std::unique_ptr<SessionCall<W>>> all_calls_;
   std::vector<SessionCall<W>*> spare_;
   size_t open_ = 0;  // calls in use, those that were cancelled and still run included
@@ -103,7 +103,8 @@ ServerSession<W>::~ServerSession() {
   core_->RemoveConnection(this);
 }
 
-// --- Receiving ----------------------------------------------------------------------------------------------------------
+// --- Receiving
+// ----------------------------------------------------------------------------------------------------------
 
 template <Wire W>
 Polled ServerSession<W>::Poll() {
@@ -266,8 +267,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     }
     if (frame.has(frame_flags::kEndStream)) inbox->End();
     // A handler that needs exactly one message starts when it is here.
-    if (!has_message && (method->type == internal::MethodType::kUnary ||
-                         method->type == internal::MethodType::kServerStreaming)) {
+    if (!has_message &&
+        (method->type == internal::MethodType::kUnary || method->type == internal::MethodType::kServerStreaming)) {
       return Handled::kDone;
     }
     return Dispatch(call, nullptr, 0);
@@ -276,7 +277,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
 }
 
 template <Wire W>
-typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* call, const uint8_t* payload, size_t size) {
+typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* call, const uint8_t* payload,
+                                                              size_t size) {
   if (core_->reactor()->may_run_handlers() && call->method()->long_runs.load(std::memory_order_relaxed) <= 0) {
     return call->RunInline(payload, size) ? Handled::kConsumed : Handled::kRoleLost;
   }
@@ -310,24 +312,12 @@ typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& fram
   return Dispatch(call, nullptr, 0);
 }
 
-// --- Sending ------------------------------------------------------------------------------------------------------------
-
-template <Wire W>
-absl::Status ServerSession<W>::CheckSendSize(size_t size) const {
-  const size_t limit =
-      options_.max_send_bytes >= 0 ? static_cast<size_t>(options_.max_send_bytes) : kMaxMessageSize;
-  if (size <= limit) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the response takes ", size, " bytes; the server's limit is ", limit));
-}
+// --- Sending
+// ------------------------------------------------------------------------------------------------------------
 
 template <Wire W>
 void ServerSession<W>::SendCredit(uint32_t id, uint32_t bytes) {
-  FrameHeader header{};
-  header.kind = static_cast<uint8_t>(FrameKind::kCredit);
-  header.call = id;
-  header.extra = bytes;
-  if (!sender_.SendNow(header, nullptr, 0)) wire_->Shutdown();
+  if (!sender_.SendNow(FrameKind::kCredit, id, bytes)) wire_->Shutdown();
 }
 
 template <Wire W>
@@ -350,7 +340,8 @@ void ServerSession<W>::FailCall(SessionCall<W>* call, const absl::Status& status
   if (!call->started) Recycle(call);
 }
 
-// --- The calls ----------------------------------------------------------------------------------------------------------
+// --- The calls
+// ----------------------------------------------------------------------------------------------------------
 
 template <Wire W>
 SessionCall<W>* ServerSession<W>::Find(uint32_t id) const {
@@ -402,14 +393,13 @@ void ServerSession<W>::ReapEnded() {
   }
 }
 
-// --- Ending -------------------------------------------------------------------------------------------------------------
+// --- Ending
+// -------------------------------------------------------------------------------------------------------------
 
 template <Wire W>
 void ServerSession<W>::BeginDrain() {
   if (std::exchange(draining_, true)) return;
-  FrameHeader header{};
-  header.kind = static_cast<uint8_t>(FrameKind::kGoAway);
-  sender_.SendNow(header, nullptr, 0);
+  sender_.SendNow(FrameKind::kGoAway, 0);
 }
 
 template <Wire W>

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "nearcall/peer.h"
 
 namespace nearcall {
@@ -11,10 +12,16 @@ namespace nearcall {
 // What a session knows of its connection from the handshake and from the options of its channel or server.
 struct SessionOptions {
   std::shared_ptr<const Peer> peer;
-  uint32_t max_calls = 0;            // that may be open at once
-  int64_t max_receive_bytes = -1;    // of one message; -1: no limit
+  uint32_t max_calls = 0;          // that may be open at once
+  int64_t max_receive_bytes = -1;  // of one message; -1: no limit
   int64_t max_send_bytes = -1;
 };
+
+// What is said of one call that is over a limit of its connection; RESOURCE_EXHAUSTED.
+absl::Status TooManyCalls(const SessionOptions& options);
+absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size);
+// OK for a message of a size that may be sent.
+absl::Status CheckSendSize(const SessionOptions& options, size_t size);
 
 }  // namespace nearcall
 

@@ -12,10 +12,10 @@ namespace nearcall {
 
 // Decides how long a poller looks again before it sleeps: the one waiting policy of all transports.
 //
-// Sleeping costs the waker a system call and the sleeper tens of microseconds; spinning costs the CPU. The budget is what
-// one wait may spin for. A wait that ends within it lets the budget grow, one that does not halves it, down to none. From
-// none, one wait in kProbeEvery tries the whole budget again, so that better times are noticed. On one CPU the peer cannot
-// run while we spin: the budget stays zero.
+// Sleeping costs the waker a system call and the sleeper tens of microseconds; spinning costs the CPU. The budget is
+// what one wait may spin for. A wait that ends within it lets the budget grow, one that does not halves it, down to
+// none. From none, one wait in kProbeEvery tries the whole budget again, so that better times are noticed. On one CPU
+// the peer cannot run while we spin: the budget stays zero.
 //
 // Threads: the poller's own.
 class Spinner {

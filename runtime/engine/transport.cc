@@ -22,9 +22,8 @@ Registry& TheRegistry() {
 }
 
 std::string KnownSchemes(const std::map<std::string, Transport*>& transports) {
-  return absl::StrJoin(transports, ", ", [](std::string* out, const auto& entry) {
-    absl::StrAppend(out, entry.first, ":");
-  });
+  return absl::StrJoin(transports, ", ",
+                       [](std::string* out, const auto& entry) { absl::StrAppend(out, entry.first, ":"); });
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ absl::StatusOr<Address> ParseAddress(const std::string& text);
 // What one attempt to connect is made with.
 struct DialOptions {
   const ChannelOptions* channel;
-  Reactor* reactor;   // that will look after the connection
-  int64_t deadline;   // of the attempt, handshake included
+  Reactor* reactor;  // that will look after the connection
+  int64_t deadline;  // of the attempt, handshake included
 };
 
 // An address that a server listens on.
@@ -63,8 +63,8 @@ class Transport {
   virtual absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address, ServerCore* core) = 0;
 };
 
-// Makes a transport known; `transport` lives forever. A transport's .cc does this from a static object, so that linking the
-// transport is all that it takes to have it.
+// Makes a transport known; `transport` lives forever. A transport's .cc does this from a static object, so that linking
+// the transport is all that it takes to have it.
 struct TransportRegistration {
   TransportRegistration(const std::string& scheme, Transport* transport);
 };

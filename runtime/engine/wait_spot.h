@@ -13,8 +13,8 @@ class Reactor;
 
 // Where one thread waits for one thing (a reply, a message, room to write), so that whoever brings it can wake it.
 //
-// The waiter publishes where it sleeps, then looks once more at what it waits for; the waker changes that, then looks for a
-// sleeper. Both publish and look with sequentially consistent operations, so one of them sees the other.
+// The waiter publishes where it sleeps, then looks once more at what it waits for; the waker changes that, then looks
+// for a sleeper. Both publish and look with sequentially consistent operations, so one of them sees the other.
 //
 // Threads: Notify from any thread; the rest by the waiting thread (Reactor::Wait).
 // Lifetime: must outlive every Notify; Notify must come after the change that it announces, which itself must be a

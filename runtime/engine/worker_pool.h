@@ -23,9 +23,9 @@ class Runnable {
   ~Runnable() = default;
 };
 
-// A server's threads. One polls and runs short handlers itself; one stands by, looks now and then (kTick) whether the poller
-// is held up in a handler, and then takes the role of poller over; the others run handlers that were found to be long, or
-// wait for work, and leave after a while without any. When nothing happens, all of them sleep without a timer.
+// A server's threads. One polls and runs short handlers itself; one stands by, looks now and then (kTick) whether the
+// poller is held up in a handler, and then takes the role of poller over; the others run handlers that were found to be
+// long, or wait for work, and leave after a while without any. When nothing happens, all of them sleep without a timer.
 //
 // Threads: thread-safe.
 class WorkerPool {
@@ -65,8 +65,8 @@ class WorkerPool {
 
   Reactor* const reactor_;
   std::atomic<bool> stopping_{false};
-  // The standby thread sleeps without a timer. It looks at the role once more, a tick after it has set this, so that the
-  // poller need not pay for a barrier between lending the role and looking here.
+  // The standby thread sleeps without a timer. It looks at the role once more, a tick after it has set this, so that
+  // the poller need not pay for a barrier between lending the role and looking here.
   std::atomic<bool> dozing_{false};
 
   absl::Mutex mu_;

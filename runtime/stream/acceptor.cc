@@ -109,9 +109,9 @@ class ServerHandshake final : public Pollable {
     protocol::Hello hello;
     if (!reader_.Parse(&hello)) return;
     if (hello.min_version() > kProtocolVersion || hello.max_version() < kProtocolVersion) {
-      return Refuse(absl::FailedPreconditionError(
-          absl::StrCat("this server speaks protocol version ", kProtocolVersion, ", the client ", hello.min_version(),
-                       " to ", hello.max_version())));
+      return Refuse(absl::FailedPreconditionError(absl::StrCat("this server speaks protocol version ", kProtocolVersion,
+                                                               ", the client ", hello.min_version(), " to ",
+                                                               hello.max_version())));
     }
     absl::Status why = absl::FailedPreconditionError(
         absl::StrCat(options_->address, " does not offer what the client asks for: ", WantedBy(hello)));
@@ -218,8 +218,8 @@ Polled Acceptor::Poll() {
   return Polled::kProgress;
 }
 
-// No descriptor is left: gives up the spare one to take a connection off the queue and close it, so that its client hears
-// of it and the poller is not woken for ever.
+// No descriptor is left: gives up the spare one to take a connection off the queue and close it, so that its client
+// hears of it and the poller is not woken for ever.
 void Acceptor::Shed() {
   spare_.reset();
   Fd refused(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));

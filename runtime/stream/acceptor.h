@@ -16,8 +16,8 @@ namespace nearcall {
 // What a listening socket offers to those who connect.
 struct AcceptorOptions {
   ServerCore* core = nullptr;
-  std::string scheme;    // of the socket: "unix" or "tcp"; names the transport where the socket itself is the carrier
-  std::string address;   // of the listener
+  std::string scheme;   // of the socket: "unix" or "tcp"; names the transport where the socket itself is the carrier
+  std::string address;  // of the listener
   bool checks_user = false;  // only this user (and root) may connect, unless the server's options say otherwise
   std::vector<protocol::Carrier> carriers;  // what is offered
 };
@@ -26,9 +26,9 @@ class ServerHandshake;
 
 // Accepts connections on a listening socket, and leads each through its handshake to a session.
 //
-// Handshakes are bounded in time (kHandshakeNanos) and number (kMaxHandshakes): when too many are under way the oldest is
-// dropped, so that peers who dribble cannot keep others out. When the process has no descriptors left, connections are
-// accepted and closed one by one, instead of being left to wake the poller for ever.
+// Handshakes are bounded in time (kHandshakeNanos) and number (kMaxHandshakes): when too many are under way the oldest
+// is dropped, so that peers who dribble cannot keep others out. When the process has no descriptors left, connections
+// are accepted and closed one by one, instead of being left to wake the poller for ever.
 //
 // Threads: the poller's. Owns the listening socket.
 class Acceptor final : public Pollable {

@@ -14,8 +14,8 @@
 
 namespace nearcall {
 
-// What carries the frames of a connection once its socket has shaken hands: the socket itself, or something that was agreed
-// on over it. A carrier turns a handshake into a session.
+// What carries the frames of a connection once its socket has shaken hands: the socket itself, or something that was
+// agreed on over it. A carrier turns a handshake into a session.
 //
 // Threads: thread-safe. Drivers live forever.
 class CarrierDriver {
@@ -38,7 +38,8 @@ class CarrierDriver {
   virtual absl::StatusOr<std::shared_ptr<ClientConnection>> Connect(Fd socket, std::unique_ptr<Offer> offer,
                                                                     std::vector<Fd> received, Reactor* reactor,
                                                                     SessionOptions options) = 0;
-  // Server: `received` came with the HELLO; what is to go with the WELCOME is in *reply. `socket` is taken on success only.
+  // Server: `received` came with the HELLO; what is to go with the WELCOME is in *reply. `socket` is taken on success
+  // only.
   virtual absl::StatusOr<std::shared_ptr<ServerConnection>> Accept(Fd* socket, std::vector<Fd>* received,
                                                                    ServerCore* core, SessionOptions options,
                                                                    std::vector<Fd>* reply) = 0;

@@ -55,8 +55,8 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> Establish(Fd socket, Peer peer
   session.max_receive_bytes = options.channel->max_receive_message_bytes;
   session.max_send_bytes = options.channel->max_send_message_bytes;
   const std::string address = session.peer->address;
-  absl::StatusOr<std::shared_ptr<ClientConnection>> connection = driver->Connect(
-      std::move(socket), std::move(offer), std::move(received), options.reactor, std::move(session));
+  absl::StatusOr<std::shared_ptr<ClientConnection>> connection =
+      driver->Connect(std::move(socket), std::move(offer), std::move(received), options.reactor, std::move(session));
   if (connection.ok()) return connection;
   if (unusable != nullptr) *unusable = welcome->carrier();
   return absl::Status(connection.status().code(), absl::StrCat(address, ": ", connection.status().message()));

@@ -12,9 +12,9 @@
 
 namespace nearcall {
 
-// The client's way from a connected socket to a session: shakes hands, asking for `carriers` in this order, and makes the
-// session for the one that the server chose. `peer.transport` and the scheme in `peer.address` are replaced where the carrier
-// has a name of its own.
+// The client's way from a connected socket to a session: shakes hands, asking for `carriers` in this order, and makes
+// the session for the one that the server chose. `peer.transport` and the scheme in `peer.address` are replaced where
+// the carrier has a name of its own.
 //
 // *unusable, where not null, is set when the server agreed on a carrier that then could not be set up on this side: the
 // caller may try again, with a new socket, without it.

@@ -125,8 +125,7 @@ absl::Status SendWithFds(int fd, const std::string& bytes, const std::vector<int
 }
 
 absl::StatusOr<protocol::Welcome> ShakeHands(int fd, const protocol::Hello& hello, const std::vector<int>& fds,
-                                             const std::string& address, int64_t deadline,
-                                             std::vector<Fd>* received) {
+                                             const std::string& address, int64_t deadline, std::vector<Fd>* received) {
   absl::Status sent = SendWithFds(fd, HandshakeFrame(static_cast<uint8_t>(FrameKind::kHello), hello), fds);
   if (!sent.ok()) return absl::UnavailableError(absl::StrCat(address, ": ", sent.message()));
   HandshakeReader reader(static_cast<uint8_t>(FrameKind::kWelcome));
@@ -155,8 +154,8 @@ absl::StatusOr<protocol::Welcome> ShakeHands(int fd, const protocol::Hello& hell
     return absl::Status(code, absl::StrCat(address, ": ", welcome.message()));
   }
   if (welcome.version() < hello.min_version() || welcome.version() > hello.max_version()) {
-    return absl::InternalError(absl::StrCat(address, ": the server chose protocol version ", welcome.version(),
-                                            ", which was not offered"));
+    return absl::InternalError(
+        absl::StrCat(address, ": the server chose protocol version ", welcome.version(), ", which was not offered"));
   }
   *received = std::move(reader.fds());
   return welcome;

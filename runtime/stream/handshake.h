@@ -13,11 +13,11 @@
 
 namespace nearcall {
 
-// The first frame in each direction, over a socket: a HELLO that says what the client wants, a WELCOME that says what it
-// gets (PROTOCOL.md, "Handshake"). Descriptors travel with them over Unix sockets.
+// The first frame in each direction, over a socket: a HELLO that says what the client wants, a WELCOME that says what
+// it gets (PROTOCOL.md, "Handshake"). Descriptors travel with them over Unix sockets.
 
-// A handshake frame that was received: its bytes so far, then its message and descriptors. Reads exactly the frame's bytes and
-// not one of what follows.
+// A handshake frame that was received: its bytes so far, then its message and descriptors. Reads exactly the frame's
+// bytes and not one of what follows.
 //
 // Threads: thread-compatible. Owns the descriptors; those that nobody takes are closed.
 class HandshakeReader {
@@ -47,15 +47,14 @@ class HandshakeReader {
 // The bytes of a handshake frame.
 std::string HandshakeFrame(uint8_t kind, const google::protobuf::MessageLite& message);
 
-// Sends all of `bytes`, the descriptors with the first of them; the socket's buffer is empty at this point, so it never has
-// to wait. UNAVAILABLE when it cannot.
+// Sends all of `bytes`, the descriptors with the first of them; the socket's buffer is empty at this point, so it never
+// has to wait. UNAVAILABLE when it cannot.
 absl::Status SendWithFds(int fd, const std::string& bytes, const std::vector<int>& fds);
 
 // The client's side, whole: sends `hello` with `fds`, waits for the answer until `deadline`. What the server refuses is
 // returned as its status. The descriptors that came are in *received.
 absl::StatusOr<protocol::Welcome> ShakeHands(int fd, const protocol::Hello& hello, const std::vector<int>& fds,
-                                             const std::string& address, int64_t deadline,
-                                             std::vector<Fd>* received);
+                                             const std::string& address, int64_t deadline, std::vector<Fd>* received);
 
 // What this build says of itself.
 std::string AgentName();

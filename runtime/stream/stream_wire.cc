@@ -83,7 +83,8 @@ Received StreamWire::Receive(Frame* frame) {
   }
 }
 
-// Reads what there is, at most once a look: when the last read took all there was, the next look says so without asking.
+// Reads what there is, at most once a look: when the last read took all there was, the next look says so without
+// asking.
 Received StreamWire::ReadMore(bool* again) {
   if (std::exchange(drained_, false)) return Received::kNothing;
   if (in_.room() == 0 || in_.empty()) in_.Reserve(kReadSize);

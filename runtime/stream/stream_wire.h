@@ -14,7 +14,8 @@
 
 namespace nearcall {
 
-// A buffer between a byte stream and frames: bytes are added at the end and taken from the front. Small until it is needed.
+// A buffer between a byte stream and frames: bytes are added at the end and taken from the front. Small until it is
+// needed.
 //
 // Threads: thread-compatible.
 class ByteBuffer {
@@ -46,14 +47,14 @@ class ByteBuffer {
 
 // A Wire over a pair of byte streams, or over one that goes both ways: Unix and TCP sockets, pipes.
 //
-// Frames are written to a buffer and from there to the descriptor, as many as there are with one system call; likewise the
-// other way round. Neither direction blocks.
+// Frames are written to a buffer and from there to the descriptor, as many as there are with one system call; likewise
+// the other way round. Neither direction blocks.
 //
 // Threads, errors: see Wire.
 class StreamWire {
  public:
-  // `fd` is a connected socket, non-blocking; `what` names the peer in errors. `trusted` says that the payload is private to
-  // us once it is read, which is so for every stream.
+  // `fd` is a connected socket, non-blocking; `what` names the peer in errors. `trusted` says that the payload is
+  // private to us once it is read, which is so for every stream.
   StreamWire(Fd fd, std::string what) : fd_(std::move(fd)), what_(std::move(what)) {}
 
   uint32_t max_frame_size() const { return kMaxFrameSize; }
@@ -109,8 +110,8 @@ class StreamWire {
 
   // Receiving.
   ByteBuffer in_;
-  size_t current_ = 0;   // size of the frame that is out
-  bool drained_ = false; // the last read took all there was: the next look need not ask the kernel
+  size_t current_ = 0;    // size of the frame that is out
+  bool drained_ = false;  // the last read took all there was: the next look need not ask the kernel
   absl::Status status_;
 };
 

@@ -92,8 +92,8 @@ class UnixListener final : public Listener {
 }  // namespace
 
 absl::Status UnixTransport::Check(const Address& address) const {
-  const absl::Status status = names_ == Namespace::kAbstract ? AbstractAddress(address.rest).status()
-                                                             : SocketPathFor(address.rest).status();
+  const absl::Status status =
+      names_ == Namespace::kAbstract ? AbstractAddress(address.rest).status() : SocketPathFor(address.rest).status();
   return status.ok() ? status : Name(address, status);
 }
 
@@ -138,7 +138,8 @@ absl::StatusOr<std::unique_ptr<Listener>> UnixTransport::Listen(const Address& a
   if (names_ == Namespace::kFile) {
     if (core->options().allow_other_users && IsBareName(address.rest)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          address.text, ": the directory of a bare name keeps other users out; with ServerOptions::allow_other_users the "
+          address.text,
+          ": the directory of a bare name keeps other users out; with ServerOptions::allow_other_users the "
           "address needs a path"));
     }
     absl::StatusOr<std::string> found = PathToListenOn(address.rest);

@@ -10,9 +10,9 @@
 
 namespace nearcall {
 
-// The transports whose servers are found through a Unix socket: `unix:`, `shm:` and `local:`, which differ in what may carry
-// the frames afterwards, and in nothing else. Addresses of one NAME share one socket file: a server that listens on several
-// offers the carriers of all.
+// The transports whose servers are found through a Unix socket: `unix:`, `shm:` and `local:`, which differ in what may
+// carry the frames afterwards, and in nothing else. Addresses of one NAME share one socket file: a server that listens
+// on several offers the carriers of all.
 //
 // Threads, errors: see Transport.
 class UnixTransport final : public Transport {

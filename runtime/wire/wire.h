@@ -12,9 +12,9 @@ namespace nearcall {
 
 // How a Wire looks for the next frame.
 enum class Received : uint8_t {
-  kFrame,   // there is one
-  kNothing, // not now
-  kClosed,  // there will never be another one: status() says why
+  kFrame,    // there is one
+  kNothing,  // not now
+  kClosed,   // there will never be another one: status() says why
 };
 
 // A file descriptor that a sleeping poller watches for one Wire.
@@ -24,9 +24,9 @@ struct WatchedFd {
   bool edge_triggered = false;
 };
 
-// A Wire carries frames, whole and in order, between two processes (or threads) that have shaken hands already. It is all
-// that a mechanism has to bring: calls, streams, deadlines, threads and limits are the engine's, which is compiled once
-// for each Wire (`Session<Wire>`), so that no call through a pointer stands between it and the bytes.
+// A Wire carries frames, whole and in order, between two processes (or threads) that have shaken hands already. It is
+// all that a mechanism has to bring: calls, streams, deadlines, threads and limits are the engine's, which is compiled
+// once for each Wire (`Session<Wire>`), so that no call through a pointer stands between it and the bytes.
 //
 // Threads: the sending functions are called under the session's send lock; the receiving and sleeping ones by the one
 // thread that polls at that time. The two groups run at the same time as each other. The destructor runs when nobody
@@ -34,27 +34,31 @@ struct WatchedFd {
 //
 // Sending.
 //   Claim(size)  Room for one frame of `size` bytes, header included, contiguous, 8-byte aligned, at most
-//                max_frame_size(); nullptr when there is no room now. Claiming twice without Commit in between gives the
-//                same room.
-//   Commit(size) Hands the claimed frame over (`size` as claimed). The receiver may see it from now on. The first four bytes,
+//                max_frame_size(); nullptr when there is no room now. Claiming twice without Commit in between gives
+//                the same room.
+//   Commit(size) Hands the claimed frame over (`size` as claimed). The receiver may see it from now on. The first four
+//   bytes,
 //                the frame's size, are Commit's to write; all others were written before.
-//   Flush()      Makes sure that the receiver will see what was committed even if it sleeps. True when nothing is left to
-//                flush; false when Flush must be called again once the poller finds the Wire writable. To be called after
-//                the last Commit of a batch; never blocks.
+//   Flush()      Makes sure that the receiver will see what was committed even if it sleeps. True when nothing is left
+//   to
+//                flush; false when Flush must be called again once the poller finds the Wire writable. To be called
+//                after the last Commit of a batch; never blocks.
 //   WantRoom(b)  After Claim gave nullptr: asks (b = true) that sleepers wake when there is room, until taken back.
 //                Called under the send lock; after WantRoom(true) the caller must Claim once more before it sleeps.
 //
-// Receiving. Nothing of what the peer sent may be trusted; the Wire checks sizes against its own memory and closes itself
-// on a violation, and hands every header through ValidateHeader.
+// Receiving. Nothing of what the peer sent may be trusted; the Wire checks sizes against its own memory and closes
+// itself on a violation, and hands every header through ValidateHeader.
 //   Receive(&frame)  The next frame. Its payload is valid until Release.
 //   Release()        Done with the frame: to be called once for each.
 //   trusted()        Whether payloads may be parsed where they lie: the peer cannot change them, or is the same user.
 //
 // Sleeping.
-//   PrepareSleep()   Announces that the poller is about to sleep. False when there is something to receive already: then
+//   PrepareSleep()   Announces that the poller is about to sleep. False when there is something to receive already:
+//   then
 //                    it must not sleep. After true, a frame, room that was wanted, or the peer's death makes one of
 //                    watched_fds() ready.
-//   FinishSleep(r)   Takes the announcement back; called after each PrepareSleep, whatever it returned. Bit i of `r` says
+//   FinishSleep(r)   Takes the announcement back; called after each PrepareSleep, whatever it returned. Bit i of `r`
+//   says
 //                    that watched descriptor i is ready; a Wire that is awake may be told so, too.
 //   watched_fds(out) Fills up to kMaxWatchedFds descriptors, returns how many; constant through the Wire's life.
 //   wants_write()    Whether the descriptors must be watched for writability too (Flush has left something).

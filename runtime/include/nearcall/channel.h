@@ -47,21 +47,22 @@ class Channel {
   // Blocks until the channel is ready; false when `deadline` passes first, or the address can never work.
   virtual bool WaitForConnected(absl::Time deadline) = 0;
 
-  // --- For generated code ---------------------------------------------------------------------------------------------
+  // --- For generated code
+  // ---------------------------------------------------------------------------------------------
 
   // Calls and blocks for the answer.
   virtual absl::Status UnaryCall(const internal::Method& method, ClientContext* context, internal::OutMessage request,
                                  internal::InMessage response) = 0;
-  // Calls and returns; `done` runs exactly once, on a thread of the channel's, never inside this call. `context` and what
-  // the messages point at must live until then.
+  // Calls and returns; `done` runs exactly once, on a thread of the channel's, never inside this call. `context` and
+  // what the messages point at must live until then.
   virtual void UnaryCallAsync(const internal::Method& method, ClientContext* context, internal::OutMessage request,
                               internal::InMessage response, std::function<void(absl::Status)> done) = 0;
   // Begins a streaming call. Never null: where the call cannot begin, Finish() of what is returned says why.
   virtual std::unique_ptr<internal::ClientCall> StartCall(const internal::Method& method, ClientContext* context) = 0;
 };
 
-// A channel to `address` (see the address table in the README). Never null and never blocks: an address that cannot work
-// shows as INVALID_ARGUMENT on every call.
+// A channel to `address` (see the address table in the README). Never null and never blocks: an address that cannot
+// work shows as INVALID_ARGUMENT on every call.
 std::shared_ptr<Channel> CreateChannel(const std::string& address);
 std::shared_ptr<Channel> CreateChannel(const std::string& address, const ChannelOptions& options);
 

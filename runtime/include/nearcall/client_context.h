@@ -21,8 +21,8 @@ namespace internal {
 class ClientContextAccess;
 }  // namespace internal
 
-// What a caller says about one call, and what it learns of it beside the response. One context serves one call: a second
-// call with the same context fails with FAILED_PRECONDITION.
+// What a caller says about one call, and what it learns of it beside the response. One context serves one call: a
+// second call with the same context fails with FAILED_PRECONDITION.
 //
 // Threads: thread-compatible, but for TryCancel(), which any thread may call at any time in the context's life.
 // Lifetime: must outlive the call (for an asynchronous call: until its callback has run).
@@ -33,8 +33,8 @@ class ClientContext {
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;
 
-  // A context for a call made on behalf of the call that `server` serves: it inherits its deadline and its cancellation.
-  // `server` must outlive the context.
+  // A context for a call made on behalf of the call that `server` serves: it inherits its deadline and its
+  // cancellation. `server` must outlive the context.
   static std::unique_ptr<ClientContext> FromServerContext(const ServerContext& server);
 
   // When the call must be over; DEADLINE_EXCEEDED afterwards. Covers connecting, sending and waiting. Default: never.

@@ -12,8 +12,9 @@ namespace nearcall {
 
 // The key-value pairs that travel beside a call's messages, in the order in which they were added. A key may repeat.
 //
-// Keys are lower case: letters, digits, '-', '_' and '.'; upper case is folded when a pair is added. Values are printable
-// ASCII, unless the key ends in "-bin": then any bytes. Keys that start with "nearcall-" or "grpc-" are the framework's.
+// Keys are lower case: letters, digits, '-', '_' and '.'; upper case is folded when a pair is added. Values are
+// printable ASCII, unless the key ends in "-bin": then any bytes. Keys that start with "nearcall-" or "grpc-" are the
+// framework's.
 //
 // Threads: thread-compatible. Owns its strings; the views that it returns live until it is changed.
 class Metadata {

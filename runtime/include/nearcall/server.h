@@ -17,10 +17,11 @@ struct ServerOptions {
   int max_receive_message_bytes = 4 << 20;
   // The largest response that a call sends, in bytes. -1: no limit but the caller's.
   int max_send_message_bytes = -1;
-  // Whether a `tcp:` address may be other than loopback. Nothing is encrypted or authenticated: for trusted networks only.
+  // Whether a `tcp:` address may be other than loopback. Nothing is encrypted or authenticated: for trusted networks
+  // only.
   bool allow_remote = false;
-  // Whether `local:` and `shm:` listeners grant the shared-memory ring; without it `local:` stays on the socket and a caller
-  // that insists on `shm:` is refused.
+  // Whether `local:` and `shm:` listeners grant the shared-memory ring; without it `local:` stays on the socket and a
+  // caller that insists on `shm:` is refused.
   bool allow_shared_memory = true;
   // Whether processes of other users may connect over Unix sockets and shared memory. Root always may.
   bool allow_other_users = false;
@@ -42,8 +43,8 @@ class Server {
 
   // Blocks until the server has shut down (someone else calls Shutdown).
   virtual void Wait() = 0;
-  // Stops listening, lets the calls in progress finish, and blocks until they have: new calls fail with UNAVAILABLE. With a
-  // deadline, calls that still run then are cancelled; their handlers are waited for.
+  // Stops listening, lets the calls in progress finish, and blocks until they have: new calls fail with UNAVAILABLE.
+  // With a deadline, calls that still run then are cancelled; their handlers are waited for.
   virtual void Shutdown() = 0;
   virtual void Shutdown(absl::Time deadline) = 0;
 };
@@ -58,8 +59,8 @@ class ServerBuilder {
   ServerBuilder(const ServerBuilder&) = delete;
   ServerBuilder& operator=(const ServerBuilder&) = delete;
 
-  // Listens on `address` (see the address table in the README); may be called many times. `selected_port`, where given, is
-  // set by BuildAndStart to the port that a `tcp:` address got (0 for other schemes).
+  // Listens on `address` (see the address table in the README); may be called many times. `selected_port`, where given,
+  // is set by BuildAndStart to the port that a `tcp:` address got (0 for other schemes).
   ServerBuilder& AddListeningPort(const std::string& address, int* selected_port = nullptr);
   // Serves `service`, which the caller owns and which must outlive the server.
   ServerBuilder& RegisterService(Service* service);

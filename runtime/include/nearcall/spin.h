@@ -3,8 +3,8 @@
 
 namespace nearcall {
 
-// How a thread waits for its peer. Waking a sleeping CPU costs tens of microseconds, polling memory a fraction of one; a
-// thread that polls, however, keeps its CPU from others. Whatever is chosen, a process with nothing to do sleeps.
+// How a thread waits for its peer. Waking a sleeping CPU costs tens of microseconds, polling memory a fraction of one;
+// a thread that polls, however, keeps its CPU from others. Whatever is chosen, a process with nothing to do sleeps.
 enum class Spin {
   kAdaptive,  // spin for as long as spinning has paid lately; never when the process may run on one CPU only
   kNever,     // sleep at once: the least CPU, tens of microseconds more latency

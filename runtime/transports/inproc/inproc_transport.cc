@@ -1,5 +1,5 @@
-// `inproc:NAME`: a server and a client in one process. There is nothing to shake hands about: the client's call to Dial makes
-// both ends and hands one to the server.
+// `inproc:NAME`: a server and a client in one process. There is nothing to shake hands about: the client's call to Dial
+// makes both ends and hands one to the server.
 
 #include <unistd.h>
 
@@ -30,8 +30,8 @@ class InprocTransport final : public Transport {
 
  private:
   absl::Mutex mu_;
-  // By name; nullptr for an address that is taken by a server that does not accept yet. A server's core is used under the
-  // lock only: it may go once it is out of the map.
+  // By name; nullptr for an address that is taken by a server that does not accept yet. A server's core is used under
+  // the lock only: it may go once it is out of the map.
   std::map<std::string, ServerCore*> servers_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -55,10 +55,10 @@ class InprocWire {
     Queue();
     mutable internal::Mutex mu;
     std::deque<std::string> frames ABSL_GUARDED_BY(mu);
-    // Whether there may be something to receive, so that a poller that spins leaves the lock to the writer. Relaxed: what it
-    // announces is looked at under the lock, and PrepareSleep looks there, too.
+    // Whether there may be something to receive, so that a poller that spins leaves the lock to the writer. Relaxed:
+    // what it announces is looked at under the lock, and PrepareSleep looks there, too.
     std::atomic<bool> worth_a_look{false};
-    size_t bytes ABSL_GUARDED_BY(mu) = 0;  // in `frames`
+    size_t bytes ABSL_GUARDED_BY(mu) = 0;         // in `frames`
     uint64_t read_bytes ABSL_GUARDED_BY(mu) = 0;  // ever
     bool closed ABSL_GUARDED_BY(mu) = false;
     bool reader_sleeps ABSL_GUARDED_BY(mu) = false;

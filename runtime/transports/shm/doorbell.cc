@@ -26,8 +26,8 @@ void Doorbell::Silence() {
 }
 
 absl::StatusOr<Ringer> Ringer::Open(Fd fd) {
-  // Asking the descriptor itself what it is (fstat) could block on a hostile file system; its name cannot lie: those that
-  // do not begin with a slash are the kernel's own.
+  // Asking the descriptor itself what it is (fstat) could block on a hostile file system; its name cannot lie: those
+  // that do not begin with a slash are the kernel's own.
   const std::string path = absl::StrCat("/proc/self/fd/", fd.get());
   char name[64];
   const ssize_t length = readlink(path.c_str(), name, sizeof name);

@@ -8,10 +8,12 @@
 
 namespace nearcall {
 
-// What a sleeping side is woken by: a pipe. The sleeper makes it, keeps the reading end, and gives the writing end away.
+// What a sleeping side is woken by: a pipe. The sleeper makes it, keeps the reading end, and gives the writing end
+// away.
 //
-// A pipe and not an eventfd because of what a hostile peer could do: whether a write blocks is a property of the open file,
-// which the peer shares; it could fill the bell, make it blocking, and so stop whoever rings it. A pipe can be opened anew
+// A pipe and not an eventfd because of what a hostile peer could do: whether a write blocks is a property of the open
+// file, which the peer shares; it could fill the bell, make it blocking, and so stop whoever rings it. A pipe can be
+// opened anew
 // (/proc/self/fd), and then the property is the ringer's own. It costs the same (docs/adr/0002-doorbell.md).
 
 // The sleeper's side. Threads: thread-compatible.

@@ -54,17 +54,17 @@ absl::StatusOr<Segment> Segment::Open(Fd fd) {
   // The seals first: only a memfd has any, and what follows is then safe to ask of it.
   const int seals = fcntl(fd.get(), F_GET_SEALS);
   if (seals < 0 || (seals & kSeals) != kSeals) {
-    return absl::InvalidArgumentError(absl::StrCat("the peer's descriptor is not a memfd with the seals that make it safe (0x",
-                                                   absl::Hex(kSeals), "); it has ",
-                                                   seals < 0 ? "none" : absl::StrCat("0x", absl::Hex(seals))));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the peer's descriptor is not a memfd with the seals that make it safe (0x", absl::Hex(kSeals),
+                     "); it has ", seals < 0 ? "none" : absl::StrCat("0x", absl::Hex(seals))));
   }
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "the peer's shared memory");
   const auto size = static_cast<uint64_t>(info.st_size);
   if (size < kControlSize + kMinRing || size > kControlSize + kMaxRing || !std::has_single_bit(size - kControlSize)) {
     return absl::InvalidArgumentError(absl::StrCat("the peer's shared memory has a size of ", size,
-                                                   " bytes: a page and a power of two from ", kMinRing, " to ", kMaxRing,
-                                                   " is expected"));
+                                                   " bytes: a page and a power of two from ", kMinRing, " to ",
+                                                   kMaxRing, " is expected"));
   }
   return Map(std::move(fd), size - kControlSize, PROT_READ);
 }

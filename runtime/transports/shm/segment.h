@@ -12,8 +12,8 @@
 
 namespace nearcall {
 
-// The first page of a segment: what its owner tells the peer beside the frames. Each word has a cache line of its own: the
-// owner writes them at different times, and the peer looks at them at different times.
+// The first page of a segment: what its owner tells the peer beside the frames. Each word has a cache line of its own:
+// the owner writes them at different times, and the peer looks at them at different times.
 //
 //   0                64                128              192
 //   | read_position | sleep_epoch     | wants_room     |
@@ -28,9 +28,9 @@ struct SegmentControl {
 static_assert(offsetof(SegmentControl, sleep_epoch) == 64 && offsetof(SegmentControl, wants_room) == 128);
 static_assert(std::atomic<uint64_t>::is_always_lock_free && sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
 
-// One side's shared memory: a page of control words and a ring of frames, in a memfd. Its owner alone can write it: the memfd
-// is sealed against growing, shrinking and new writable mappings before anybody else sees it, so the peer can neither change
-// it nor make us fault. The ring is mapped twice, back to back, so that every frame is contiguous:
+// One side's shared memory: a page of control words and a ring of frames, in a memfd. Its owner alone can write it: the
+// memfd is sealed against growing, shrinking and new writable mappings before anybody else sees it, so the peer can
+// neither change it nor make us fault. The ring is mapped twice, back to back, so that every frame is contiguous:
 //
 //   | control (one page) | ring | the same ring again |
 //
@@ -42,10 +42,11 @@ class Segment {
   static constexpr size_t kMinRing = 16 * 1024;
   static constexpr size_t kMaxRing = 64 * 1024 * 1024;
 
-  // Makes a segment of our own, its memory allocated, mapped for writing, and sealed. RESOURCE_EXHAUSTED when there is no
-  // memory for it.
+  // Makes a segment of our own, its memory allocated, mapped for writing, and sealed. RESOURCE_EXHAUSTED when there is
+  // no memory for it.
   static absl::StatusOr<Segment> Create(size_t ring_size);
-  // Maps a peer's segment for reading. INVALID_ARGUMENT when it is anything but a properly sealed memfd of a proper size.
+  // Maps a peer's segment for reading. INVALID_ARGUMENT when it is anything but a properly sealed memfd of a proper
+  // size.
   static absl::StatusOr<Segment> Open(Fd fd);
 
   Segment(Segment&& other) noexcept;

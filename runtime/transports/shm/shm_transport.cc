@@ -39,8 +39,8 @@ class RingOffer final : public CarrierDriver::Offer {
   // The Wire, once the peer's contribution is here too.
   absl::StatusOr<std::unique_ptr<ShmWire>> Complete(Fd* socket, std::vector<Fd>* received, const Peer& peer) {
     if (received->size() != kDescriptors) {
-      return absl::InvalidArgumentError(absl::StrCat("a ring needs ", kDescriptors, " descriptors from the peer; ",
-                                                     received->size(), " came"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("a ring needs ", kDescriptors, " descriptors from the peer; ", received->size(), " came"));
     }
     absl::StatusOr<Segment> theirs = Segment::Open(std::move((*received)[0]));
     if (!theirs.ok()) return theirs.status();

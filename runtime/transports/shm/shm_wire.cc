@@ -55,7 +55,7 @@ void ShmWire::RingFor(uint32_t epoch) {
 
 void ShmWire::Announce() {
   announced_ = head_;
-  own_control_->read_position.exchange(head_, std::memory_order_seq_cst);  // pairs with LookForRoom
+  own_control_->read_position.exchange(head_, std::memory_order_seq_cst);      // pairs with LookForRoom
   if (peer_control_->wants_room.load(std::memory_order_seq_cst) == 0) return;  // pairs with WantRoom
   // A peer that is awake looks for room itself.
   const uint32_t epoch = peer_control_->sleep_epoch.load(std::memory_order_seq_cst);

@@ -17,31 +17,33 @@ namespace nearcall {
 
 // A Wire over two rings in shared memory, one in each direction; docs/SHM.md draws them.
 //
-// A frame is published by its first word, its size: the writer clears the word behind the frame, writes the frame, and then
-// stores the size. The reader polls that word alone, so a small frame costs one transfer of its cache lines. Where the reader
-// stands is a word in the reader's own segment; the writer keeps a copy of it and looks anew only when the ring seems full.
+// A frame is published by its first word, its size: the writer clears the word behind the frame, writes the frame, and
+// then stores the size. The reader polls that word alone, so a small frame costs one transfer of its cache lines. Where
+// the reader stands is a word in the reader's own segment; the writer keeps a copy of it and looks anew only when the
+// ring seems full.
 //
-// Two protocols between the sides, each of the form "I write mine, then read yours", so that one of the two always sees the
-// other (sequentially consistent operations on both words):
+// Two protocols between the sides, each of the form "I write mine, then read yours", so that one of the two always sees
+// the other (sequentially consistent operations on both words):
 //   sleeping   reader: sleep_epoch := odd, read the frame's word;   writer: write the frame's word, read sleep_epoch
 //   room       writer: wants_room := 1, read read_position;          reader: write read_position, read wants_room
 //
-// The socket of the handshake stays open: its end of file is how the peer's death is noticed. Nothing is ever sent on it.
+// The socket of the handshake stays open: its end of file is how the peer's death is noticed. Nothing is ever sent on
+// it.
 //
-// Nothing in the peer's segment is trusted: a size is loaded once and checked against our own limits, a position against how
-// far we have written. A peer that breaks a rule loses the connection.
+// Nothing in the peer's segment is trusted: a size is loaded once and checked against our own limits, a position
+// against how far we have written. A peer that breaks a rule loses the connection.
 //
 // Threads, errors: see Wire.
 class ShmWire {
  public:
   struct Parts {
     Fd socket;
-    Segment own;         // we write it
-    Segment peer;        // the peer does
-    Doorbell doorbell;   // we sleep on it
-    Ringer ringer;       // wakes the peer
-    bool trusted;        // the peer is the same user: its messages may be parsed where they lie
-    std::string what;    // the peer, in errors
+    Segment own;        // we write it
+    Segment peer;       // the peer does
+    Doorbell doorbell;  // we sleep on it
+    Ringer ringer;      // wakes the peer
+    bool trusted;       // the peer is the same user: its messages may be parsed where they lie
+    std::string what;   // the peer, in errors
   };
   explicit ShmWire(Parts parts);
 
@@ -144,9 +146,9 @@ class ShmWire {
   alignas(kCacheLine) uint8_t* const in_ring_;
   const uint64_t in_mask_;
   const uint32_t max_receive_;
-  // Bytes after which the reader makes sure that a writer that waits for room hears of it: a quarter of the ring. A writer
-  // waits while more than half of the ring is unread, so the reader comes by here at least once before it has read that,
-  // and the last time it does, three quarters are free, which is more than any frame needs.
+  // Bytes after which the reader makes sure that a writer that waits for room hears of it: a quarter of the ring. A
+  // writer waits while more than half of the ring is unread, so the reader comes by here at least once before it has
+  // read that, and the last time it does, three quarters are free, which is more than any frame needs.
   const uint64_t announce_every_;
   uint64_t announced_ = 0;
   uint64_t head_ = 0;  // bytes ever read

@@ -46,7 +46,8 @@ absl::StatusOr<HostPort> Parse(const Address& address) {
   result.host = in_brackets ? text.substr(1, bracket - 1) : text.substr(0, colon);
   if (result.host.empty()) return absl::InvalidArgumentError(absl::StrCat(address.text, " has no host"));
   if (!in_brackets && absl::StrContains(result.host, ':')) {
-    return absl::InvalidArgumentError(absl::StrCat(address.text, ": an IPv6 host is written in brackets, tcp:[HOST]:PORT"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(address.text, ": an IPv6 host is written in brackets, tcp:[HOST]:PORT"));
   }
   const std::string port = text.substr(colon + 1);
   if (port.empty() || port.find_first_not_of("0123456789") != std::string::npos ||
@@ -165,9 +166,10 @@ absl::StatusOr<std::unique_ptr<Listener>> TcpTransport::Listen(const Address& ad
   if (!targets.ok()) return absl::InvalidArgumentError(targets.status().message());
   const addrinfo& target = **targets;
   if (!core->options().allow_remote && !IsLoopback(target.ai_addr)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        address.text, " can be reached from other machines, and nothing is encrypted or authenticated: set "
-        "ServerOptions::allow_remote if that is wanted"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(address.text,
+                     " can be reached from other machines, and nothing is encrypted or authenticated: set "
+                     "ServerOptions::allow_remote if that is wanted"));
   }
   Fd fd(socket(target.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return ErrnoStatus(errno, address.text);

@@ -32,9 +32,9 @@ absl::Status RunCatching(const Handler& handler) {
 // What the typed handlers answer when the one request of a call is missing or is not a message of its type.
 absl::Status UnreadableRequest(const ServerContext& context);
 
-// The handlers that generated services register: each unpacks one kind of call into one virtual method of the service S.
-template <class S, class Request, class Response,
-          absl::Status (S::*kMethod)(ServerContext*, const Request*, Response*)>
+// The handlers that generated services register: each unpacks one kind of call into one virtual method of the service
+// S.
+template <class S, class Request, class Response, absl::Status (S::*kMethod)(ServerContext*, const Request*, Response*)>
 class UnaryHandler final : public MethodHandler {
  public:
   explicit UnaryHandler(S* service) : service_(service) {}

@@ -38,7 +38,8 @@ class InMessage {
   InMessage(google::protobuf::MessageLite* message, size_t* size) : proto_(message), size_(size) {}
   explicit InMessage(std::string* bytes) : bytes_(bytes) {}
 
-  // Replaces the target's content. False when the bytes are not such a message; the target is then valid but unspecified.
+  // Replaces the target's content. False when the bytes are not such a message; the target is then valid but
+  // unspecified.
   bool Parse(const void* data, size_t size) const;
 
  private:

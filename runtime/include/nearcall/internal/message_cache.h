@@ -11,9 +11,9 @@ namespace internal {
 
 enum class MessageRole { kRequest, kResponse };
 
-// A cleared message of type M for the length of one call. Each thread keeps one for each role and reuses it, so that a warm
-// call does not pay for building and freeing the message's fields; a nested call of the same type gets a fresh one. A message
-// that has held much is not kept: one large call must not pin its memory for the thread's life.
+// A cleared message of type M for the length of one call. Each thread keeps one for each role and reuses it, so that a
+// warm call does not pay for building and freeing the message's fields; a nested call of the same type gets a fresh
+// one. A message that has held much is not kept: one large call must not pin its memory for the thread's life.
 //
 // Threads: to be destroyed on the thread that made it.
 template <class M, MessageRole kRole>

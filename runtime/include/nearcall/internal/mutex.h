@@ -8,9 +8,9 @@
 namespace nearcall {
 namespace internal {
 
-// std::mutex with annotations, for the locks that every call takes: absl::Mutex keeps books for its deadlock detector unless
-// abseil was built with NDEBUG, which distributions do not do, and that costs more than a small call. Where a thread waits for
-// a condition under the lock, and elsewhere off the path of a call, absl::Mutex it is.
+// std::mutex with annotations, for the locks that every call takes: absl::Mutex keeps books for its deadlock detector
+// unless abseil was built with NDEBUG, which distributions do not do, and that costs more than a small call. Where a
+// thread waits for a condition under the lock, and elsewhere off the path of a call, absl::Mutex it is.
 //
 // Threads: thread-safe.
 class ABSL_LOCKABLE Mutex {

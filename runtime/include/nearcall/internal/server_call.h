@@ -36,8 +36,8 @@ class ServerCall {
 class MethodHandler {
  public:
   virtual ~MethodHandler() = default;
-  // Serves one call, on a thread that may block, and finishes `call` now or later. A message that cannot be parsed is the
-  // handler's to report (INVALID_ARGUMENT is what the typed handlers say).
+  // Serves one call, on a thread that may block, and finishes `call` now or later. A message that cannot be parsed is
+  // the handler's to report (INVALID_ARGUMENT is what the typed handlers say).
   virtual void Run(ServerCall* call) = 0;
 };
 

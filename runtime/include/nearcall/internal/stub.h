@@ -12,8 +12,7 @@ namespace internal {
 
 // The short form of a unary call, in terms of the long one: `stub->Method(request, options)`.
 template <class Response, class Stub, class Request>
-absl::StatusOr<Response> CallShort(Stub* stub,
-                                   absl::Status (Stub::*method)(ClientContext*, const Request&, Response*),
+absl::StatusOr<Response> CallShort(Stub* stub, absl::Status (Stub::*method)(ClientContext*, const Request&, Response*),
                                    const Request& request, const CallOptions& options) {
   ClientContext context;
   options.ApplyTo(&context);
