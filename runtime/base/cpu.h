@@ -20,6 +20,10 @@ inline void CpuRelax() {
 // How many CPUs the calling thread may run on, by its affinity.
 int AllowedCpus();
 
+// A full memory barrier on every thread of this process, wherever it is. For the rare side of a protocol whose frequent
+// side is not to pay for one. False where the kernel has none.
+bool MembarrierOfProcess();
+
 }  // namespace nearcall
 
 #endif  // NEARCALL_RUNTIME_BASE_CPU_H_

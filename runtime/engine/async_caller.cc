@@ -1,6 +1,7 @@
 #include "runtime/engine/async_caller.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "nearcall/internal/context_access.h"
 #include "runtime/base/clock.h"
@@ -20,7 +21,9 @@ void AsyncUnary::OnCancel() {
   caller->Wake();
 }
 
-AsyncCaller::~AsyncCaller() {
+bool AsyncCaller::OnItsThread() const { return CallerOnThisThread() == this; }
+
+void AsyncCaller::Stop() {
   std::thread thread;
   {
     absl::MutexLock lock(&mu_);
@@ -29,18 +32,13 @@ AsyncCaller::~AsyncCaller() {
     thread.swap(thread_);
   }
   Wake();
-  if (!thread.joinable()) return;
-  if (thread.get_id() == std::this_thread::get_id()) {
-    thread.detach();  // the last reference to the channel was dropped in a callback: the loop ends when it returns
-  } else {
-    thread.join();
-  }
+  if (thread.joinable()) thread.join();
 }
 
 void AsyncCaller::Start(std::unique_ptr<AsyncUnary> call) {
   call->caller = this;
   call->on_done = &AsyncCaller::OnDone;
-  if (CallerOnThisThread() == this && !ending_) return Send(call.release());
+  if (OnItsThread() && !ending_) return Send(call.release());
   {
     absl::MutexLock lock(&mu_);
     to_start_.push_back(std::move(call));
@@ -71,14 +69,17 @@ void AsyncCaller::Loop() {
   for (;;) {
     std::vector<std::unique_ptr<AsyncUnary>> to_start;
     std::vector<AsyncUnary*> over;
+    bool waited;
     {
       absl::MutexLock lock(&mu_);
       while (open_.empty() && to_start_.empty() && over_.empty() && !stopping_) work_.Wait(&mu_);
       has_events_.exchange(false, std::memory_order_seq_cst);
       to_start.swap(to_start_);
       over.swap(over_);
+      waited = std::exchange(waited_, false);
       ending_ = stopping_;
     }
+    if (waited) OnWaited();
     for (AsyncUnary* call : over) Finish(call);
     for (std::unique_ptr<AsyncUnary>& call : to_start) Send(call.release());
     EndDue();
@@ -103,6 +104,9 @@ void AsyncCaller::Send(AsyncUnary* call) {
     outcome.status = call->refused;
   } else if (internal::ClientContextAccess::cancelled(*call->context) || ending_) {
     outcome.status = absl::CancelledError("the caller cancelled the call");
+  } else if (call->context->wait_for_ready() && !connected_()) {
+    waiting_.push_back(call);
+    return WaitForServer();
   } else if (absl::StatusOr<std::shared_ptr<ClientConnection>> connection = connect_(call); !connection.ok()) {
     outcome.status = connection.status();
   } else {
@@ -162,9 +166,41 @@ void AsyncCaller::EndDue() {
     }
   }
   for (AsyncUnary* call : due) {
-    if (!open_.contains(call) || call->connection == nullptr) continue;
-    Complete(call, call->connection->EndUnary(call).status);
+    if (!open_.contains(call)) continue;
+    if (call->connection != nullptr) {
+      Complete(call, call->connection->EndUnary(call).status);
+    } else if (const auto at = std::find(waiting_.begin(), waiting_.end(), call); at != waiting_.end()) {
+      waiting_.erase(at);
+      Complete(call, internal::ClientContextAccess::cancelled(*call->context)
+                         ? absl::CancelledError("the caller cancelled the call")
+                         : absl::DeadlineExceededError("no connection to the server before the deadline"));
+    }
   }
+}
+
+void AsyncCaller::WaitForServer() {
+  if (waiting_first_ != nullptr || waiting_.empty()) return;
+  waiting_first_ = waiting_.front();
+  waiting_.erase(waiting_.begin());
+  waiter_ = std::thread([this, call = waiting_first_] {
+    absl::Status status = connect_(call).status();
+    absl::MutexLock lock(&mu_);
+    wait_status_ = std::move(status);
+    waited_ = true;
+    Wake();
+  });
+}
+
+void AsyncCaller::OnWaited() {
+  waiter_.join();
+  AsyncUnary* const first = std::exchange(waiting_first_, nullptr);
+  const std::vector<AsyncUnary*> others = std::exchange(waiting_, {});
+  if (wait_status_.ok()) {
+    Send(first);
+  } else {
+    Complete(first, std::exchange(wait_status_, absl::OkStatus()));
+  }
+  for (AsyncUnary* call : others) Send(call);
 }
 
 }  // namespace nearcall

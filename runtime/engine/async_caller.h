@@ -47,16 +47,23 @@ struct AsyncUnary final : PendingCall, internal::Cancellable {
 // Threads: thread-safe.
 class AsyncCaller {
  public:
-  // Finds a connection for a call; may block to the call's deadline.
+  // Whether there is a connection right now.
+  using Connected = std::function<bool()>;
+  // Finds a connection for a call; blocks, if the call is to wait for its server, to its deadline or cancellation.
   using Connect = std::function<absl::StatusOr<std::shared_ptr<ClientConnection>>(AsyncUnary* call)>;
   // Says whether a call that ended so is to be made again.
   using MayRetry = std::function<bool(const AsyncUnary& call, const CallOutcome& outcome)>;
 
-  AsyncCaller(Reactor* reactor, Connect connect, MayRetry may_retry)
-      : reactor_(reactor), connect_(std::move(connect)), may_retry_(std::move(may_retry)) {}
-  // Cancels what is under way and waits for its callbacks.
-  ~AsyncCaller();
+  AsyncCaller(Reactor* reactor, Connected connected, Connect connect, MayRetry may_retry)
+      : reactor_(reactor),
+        connected_(std::move(connected)),
+        connect_(std::move(connect)),
+        may_retry_(std::move(may_retry)) {}
 
+  // Cancels what is under way and waits for its callbacks. Once, before the destructor, not on their thread.
+  void Stop();
+  // Whether the calling thread is the one that runs the callbacks.
+  bool OnItsThread() const;
   void Start(std::unique_ptr<AsyncUnary> call);
 
  private:
@@ -69,9 +76,14 @@ class AsyncCaller {
   void Complete(AsyncUnary* call, absl::Status status);
   // Ends the calls that are cancelled or late.
   void EndDue();
+  // Has a thread wait for the server on behalf of the first call that does. The others follow when it has come.
+  void WaitForServer();
+  // That thread has ended.
+  void OnWaited();
   static void OnDone(PendingCall* call);
 
   Reactor* const reactor_;
+  const Connected connected_;
   const Connect connect_;
   const MayRetry may_retry_;
   WaitSpot spot_;
@@ -86,10 +98,15 @@ class AsyncCaller {
   std::vector<AsyncUnary*> over_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_ ABSL_GUARDED_BY(mu_);
+  bool waited_ ABSL_GUARDED_BY(mu_) = false;
 
   // The thread's own.
   absl::flat_hash_set<AsyncUnary*> open_;
   std::multimap<int64_t, AsyncUnary*> deadlines_;
+  std::vector<AsyncUnary*> waiting_;     // for their server
+  AsyncUnary* waiting_first_ = nullptr;  // the one that waiter_ waits for; not in waiting_
+  absl::Status wait_status_;             // what became of it
+  std::thread waiter_;
   bool ending_ = false;
 };
 

@@ -17,11 +17,11 @@ namespace nearcall {
 
 // The calls that one client connection has open, by the number that travels in their frames.
 //
-// A slot belongs to the call that claimed it until the call releases it. The poller delivers frames to a call only
+// A slot belongs to the call that claimed it until the call frees it. The poller delivers frames to a call only
 // while it holds the call's slot in kDelivering, so a call that gives up never goes away under a delivery:
 //
 //     free -> waiting <-> delivering -> done -> settled -> free
-//                +------------------------------------------^    (gave up)
+//                +--> closed ---------------------------------^    (gave up)
 //
 // "done" is what the caller waits for; "settled" says that the poller does not touch the call any more. The upper half
 // of a call's number counts the uses of its slot, so an answer that comes late meets no other call.
@@ -67,22 +67,33 @@ class CallTable {
     return PhaseOf(ticket.slot->state.load(std::memory_order_seq_cst)) >= kDone;
   }
 
-  // Gives the slot back, waiting for a delivery in progress. True when the call was done. By the owner, once.
-  static bool Release(const Ticket& ticket) {
-    Slot& slot = *ticket.slot;
+  // After this nothing is delivered any more; waits for a delivery in progress. True when the call was done. By the
+  // owner. The slot stays the call's until Free, so that what the owner sends about the call comes before anything that
+  // the slot's next user sends.
+  static bool Close(const Ticket& ticket) {
     for (uint32_t spins = 0;; ++spins) {
-      uint32_t state = slot.state.load(std::memory_order_acquire);
+      uint32_t state = ticket.slot->state.load(std::memory_order_acquire);
       switch (PhaseOf(state)) {
         case kWaiting:
-          if (slot.state.compare_exchange_strong(state, GenerationOf(state), std::memory_order_acq_rel)) return false;
+          if (ticket.slot->state.compare_exchange_strong(state, GenerationOf(state) | kClosed,
+                                                         std::memory_order_acq_rel)) {
+            return false;
+          }
           break;
+        case kClosed:
+          return false;
         case kSettled:
-          slot.state.store(GenerationOf(state), std::memory_order_release);
           return true;
         default:  // the poller is at it, for the time of one parse
           spins < 100 ? CpuRelax() : static_cast<void>(sched_yield());
       }
     }
+  }
+
+  // Gives a closed slot back. By the owner, once.
+  static void Free(const Ticket& ticket) {
+    const uint32_t state = ticket.slot->state.load(std::memory_order_relaxed);
+    ticket.slot->state.store(GenerationOf(state), std::memory_order_release);
   }
 
   // Calls `deliver(call)` if `id` is open; what it returns says whether this ends the call, and then `notify(call)`
@@ -109,7 +120,7 @@ class CallTable {
   }
 
  private:
-  enum Phase : uint32_t { kFree, kClaiming, kWaiting, kDelivering, kDone, kSettled };
+  enum Phase : uint32_t { kFree, kClaiming, kClosed, kWaiting, kDelivering, kDone, kSettled };
   static constexpr uint32_t kPhaseBits = 8;
   static constexpr uint32_t kChunkSize = 64;
 

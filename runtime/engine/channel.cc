@@ -64,6 +64,23 @@ class LameChannel final : public Channel {
   const absl::Status why_;
 };
 
+// Has a wait for a condition of `mu` end when the call is cancelled: whoever gives a lock up has its conditions looked
+// at.
+class WakeOnCancel final : private internal::Cancellable {
+ public:
+  // Not under `mu`.
+  WakeOnCancel(ClientContext* context, absl::Mutex* mu) : context_(context), mu_(mu) {
+    ClientContextAccess::AddSleeper(context_, this);
+  }
+  ~WakeOnCancel() { ClientContextAccess::RemoveSleeper(context_, this); }
+
+ private:
+  void OnCancel() override { absl::MutexLock lock(mu_); }
+
+  ClientContext* const context_;
+  absl::Mutex* const mu_;
+};
+
 // A channel over one connection at a time, made on first use and again when it is lost.
 class ConnectingChannel final : public Channel, public std::enable_shared_from_this<ConnectingChannel> {
  public:
@@ -74,7 +91,8 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
         reactor_(options.spin),
         backoff_(options.initial_backoff),
         async_(
-            &reactor_, [this](AsyncUnary* call) { return Connection(call->context, call->deadline); },
+            &reactor_, [this] { return Usable() != nullptr; },
+            [this](AsyncUnary* call) { return Connection(call->context, call->deadline); },
             [this](const AsyncUnary& call, const CallOutcome& outcome) {
               return MayRetry(outcome, const_cast<AsyncUnary&>(call).attempts++);
             }) {}
@@ -82,7 +100,20 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   // Whether this is a forked child's copy: its threads are not there, its connection is the parent's.
   bool inherited() const { return fork_generation_ != ForkGeneration(); }
 
+  // What the last owner does.
+  static void Delete(ConnectingChannel* channel) {
+    // A forked child leaves its copy alone: to take it apart would be to shut the parent's connection.
+    if (channel->inherited()) return;
+    // Callbacks run on a thread of the channel's, which cannot wait for its own end.
+    if (channel->async_.OnItsThread()) {
+      std::thread([channel] { delete channel; }).detach();
+    } else {
+      delete channel;
+    }
+  }
+
   ~ConnectingChannel() override {
+    async_.Stop();
     if (const std::shared_ptr<ClientConnection> connection = Current()) connection->Close();
   }
 
@@ -101,7 +132,8 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
 
   // The connection for a call: the one that is there, or a new one.
   absl::StatusOr<std::shared_ptr<ClientConnection>> Connection(ClientContext* context, int64_t deadline);
-  absl::StatusOr<std::shared_ptr<ClientConnection>> Connect(int64_t deadline, bool wait_for_ready);
+  // Cancelling `context` ends the wait.
+  absl::StatusOr<std::shared_ptr<ClientConnection>> Connect(ClientContext* context, int64_t deadline);
   std::shared_ptr<ClientConnection> Current() {
     internal::MutexLock lock(&connection_mu_);
     return connection_;
@@ -137,24 +169,31 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   absl::Duration backoff_ ABSL_GUARDED_BY(mu_);
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
 
-  AsyncCaller async_;  // last: its thread ends before the rest goes
+  AsyncCaller async_;
 };
 
 absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connection(ClientContext* context,
                                                                                 int64_t deadline) {
+  if (deadline != kNever && MonotonicNanos() >= deadline) {
+    return absl::DeadlineExceededError("the deadline had passed before the call began");
+  }
   if (std::shared_ptr<ClientConnection> usable = Usable()) {
     ClientContextAccess::set_peer(context, usable->peer());
     return usable;
   }
-  absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connect(deadline, context->wait_for_ready());
+  absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connect(context, deadline);
   if (connection.ok()) ClientContextAccess::set_peer(context, (*connection)->peer());
   return connection;
 }
 
-absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(int64_t deadline, bool wait_for_ready) {
+absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(ClientContext* context, int64_t deadline) {
   Reactor::HandOffLease();  // this may block, in a handler too
+  const bool wait_for_ready = context->wait_for_ready();
+  const auto cancelled = [context] { return ClientContextAccess::cancelled(*context); };
+  const WakeOnCancel wake(context, &mu_);
   absl::MutexLock lock(&mu_);
   for (;;) {
+    if (cancelled()) return absl::CancelledError("the caller cancelled the call");
     if (std::shared_ptr<ClientConnection> usable = Usable()) return usable;
     const int64_t now = MonotonicNanos();
     if (now >= deadline) {
@@ -162,16 +201,17 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(int
           absl::StrCat("no connection to ", address_.text, " before the deadline",
                        last_failure_.ok() ? "" : absl::StrCat("; the last attempt said: ", last_failure_.message())));
     }
-    const auto no_dialing = +[](bool* dialing) { return !*dialing; };
     if (dialing_) {
-      mu_.AwaitWithTimeout(absl::Condition(no_dialing, &dialing_),
+      const auto dialed = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !dialing_ || cancelled(); };
+      mu_.AwaitWithTimeout(absl::Condition(&dialed),
                            deadline == kNever ? absl::InfiniteDuration() : absl::Nanoseconds(deadline - now));
       if (!dialing_ && !last_failure_.ok() && !wait_for_ready) return last_failure_;
       continue;
     }
     if (now < next_attempt_) {
       if (!wait_for_ready) return last_failure_;
-      mu_.AwaitWithTimeout(absl::Condition(&dialing_), absl::Nanoseconds(std::min(deadline, next_attempt_) - now));
+      const auto dialing = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return dialing_ || cancelled(); };
+      mu_.AwaitWithTimeout(absl::Condition(&dialing), absl::Nanoseconds(std::min(deadline, next_attempt_) - now));
       continue;
     }
     absl::Status dialed = Dial(deadline);
@@ -217,7 +257,8 @@ ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
   if (dialing_) return ConnectivityState::kConnecting;
   if (try_to_connect && MonotonicNanos() >= next_attempt_) {
     std::thread([self = shared_from_this()] {
-      self->Connect(MonotonicAfter(self->options_.connect_timeout), /*wait_for_ready=*/false).IgnoreError();
+      ClientContext context;
+      self->Connect(&context, MonotonicAfter(self->options_.connect_timeout)).IgnoreError();
     }).detach();
     return ConnectivityState::kConnecting;
   }
@@ -225,7 +266,9 @@ ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
 }
 
 bool ConnectingChannel::WaitForConnected(absl::Time deadline) {
-  return !inherited() && Connect(MonotonicAt(deadline), /*wait_for_ready=*/true).ok();
+  ClientContext context;
+  context.set_wait_for_ready(true);
+  return !inherited() && Connect(&context, MonotonicAt(deadline)).ok();
 }
 
 absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, ClientContext* context,
@@ -288,12 +331,8 @@ std::shared_ptr<Channel> CreateChannel(const std::string& text, const ChannelOpt
   if (absl::Status status = (*transport)->Check(*address); !status.ok()) {
     return std::make_shared<LameChannel>(text, std::move(status));
   }
-  // A forked child leaves its copy alone: to take it apart would be to shut the parent's connection.
-  const auto leave_to_parent = [](ConnectingChannel* channel) {
-    if (!channel->inherited()) delete channel;
-  };
   return std::shared_ptr<ConnectingChannel>(new ConnectingChannel(*std::move(address), *transport, options),
-                                            leave_to_parent);
+                                            &ConnectingChannel::Delete);
 }
 
 }  // namespace nearcall

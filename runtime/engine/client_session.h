@@ -81,6 +81,8 @@ class ClientSession final : public ClientConnection,
                          const SizedMessage* request, int64_t deadline, absl::Status* error);
   // The outcome of a call whose request was not sent.
   CallOutcome NotSent(SendResult result, const PendingCall& call, absl::Status error);
+  // The end of a call that was sent, finished or not: its outcome, and its slot back.
+  CallOutcome Conclude(const typename Calls::Ticket& ticket, PendingCall* call);
   absl::Status GaveUp(const ClientContext& context) const;
   absl::Status DisconnectedStatus() const;
   void SendCancel(uint32_t id);
@@ -91,8 +93,8 @@ class ClientSession final : public ClientConnection,
   bool OnMessage(const Frame& frame);
   bool OnHeaders(const Frame& frame);
   // Takes a response apart into the call; false on a violation.
-  bool Conclude(PendingCall* call, const Frame& frame);
-  bool ConcludeWithHead(PendingCall* call, const Frame& frame);
+  bool OnEnd(PendingCall* call, const Frame& frame);
+  bool OnEndWithHead(PendingCall* call, const Frame& frame);
   void OnClosed(absl::Status why);
   // Wakes whoever waits for the call, which is over.
   void Notify(PendingCall* call);
@@ -109,8 +111,7 @@ class ClientSession final : public ClientConnection,
   std::array<std::atomic<uint64_t>, (kMaxMethodNumber + 1) / 64> announced_{};
 };
 
-// --- Sending
-// ------------------------------------------------------------------------------------------------------------
+// --- Sending ---
 
 template <Wire W>
 bool ClientSession<W>::usable() {
@@ -207,8 +208,7 @@ void ClientSession<W>::SendCancel(uint32_t id) {
   if (!sender_.SendNow(FrameKind::kCancel, id)) wire_->Shutdown();
 }
 
-// --- Unary calls
-// --------------------------------------------------------------------------------------------------------
+// --- Unary calls ---
 
 template <Wire W>
 CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContext* context,
@@ -221,14 +221,13 @@ CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContex
   if (ticket.id == 0) return {TooManyCalls(options_), false};
   const SendResult sent = SendRequest(method, context, &call, ticket.id, &out, deadline, &error);
   if (sent != SendResult::kSent) {
-    calls_.Release(ticket);
+    Calls::Close(ticket);
+    Calls::Free(ticket);
     return NotSent(sent, call, std::move(error));
   }
   reactor_->Wait([&] { return Calls::IsDone(ticket) || internal::ClientContextAccess::cancelled(*context); },
                  &call.spot, deadline);
-  if (calls_.Release(ticket)) return {std::move(call.status), call.may_retry};
-  SendCancel(ticket.id);
-  return {GaveUp(*context), false};
+  return Conclude(ticket, &call);
 }
 
 template <Wire W>
@@ -241,23 +240,30 @@ CallOutcome ClientSession<W>::StartUnary(const internal::Method& method, Pending
   if (call->ticket.id == 0) return {TooManyCalls(options_), false};
   const SendResult sent = SendRequest(method, call->context, call, call->ticket.id, &out, deadline, &error);
   if (sent == SendResult::kSent) return {};
-  if (Calls::Release(call->ticket)) {
-    // The connection ended, and on_done has run or will not be missed: the end is reported by EndUnary's caller.
-    call->ticket = {};
-  }
+  if (Calls::Close(call->ticket)) return {};  // the connection ended: on_done was told, and EndUnary says why
+  Calls::Free(call->ticket);
   return NotSent(sent, *call, std::move(error));
 }
 
 template <Wire W>
 CallOutcome ClientSession<W>::EndUnary(PendingCall* call) {
-  const uint32_t id = call->ticket.id;
-  if (Calls::Release(call->ticket)) return {std::move(call->status), call->may_retry};
-  SendCancel(id);
-  return {GaveUp(*call->context), false};
+  return Conclude(call->ticket, call);
 }
 
-// --- Receiving
-// ----------------------------------------------------------------------------------------------------------
+template <Wire W>
+CallOutcome ClientSession<W>::Conclude(const typename Calls::Ticket& ticket, PendingCall* call) {
+  CallOutcome outcome;
+  if (Calls::Close(ticket)) {
+    outcome = {std::move(call->status), call->may_retry};
+  } else {
+    SendCancel(ticket.id);
+    outcome = {GaveUp(*call->context), false};
+  }
+  Calls::Free(ticket);
+  return outcome;
+}
+
+// --- Receiving ---
 
 template <Wire W>
 Polled ClientSession<W>::Poll() {
@@ -325,7 +331,7 @@ bool ClientSession<W>::OnResponse(const Frame& frame) {
   calls_.Deliver(
       frame.header.call,
       [&](PendingCall* call) {
-        sane = Conclude(call, frame);
+        sane = OnEnd(call, frame);
         return sane;
       },
       [this](PendingCall* call) { Notify(call); });
@@ -333,9 +339,9 @@ bool ClientSession<W>::OnResponse(const Frame& frame) {
 }
 
 template <Wire W>
-bool ClientSession<W>::Conclude(PendingCall* call, const Frame& frame) {
+bool ClientSession<W>::OnEnd(PendingCall* call, const Frame& frame) {
   // The usual answer: OK, one message, nothing else.
-  if (frame.header.detail != 0 || frame.header.extra != 0) return ConcludeWithHead(call, frame);
+  if (frame.header.detail != 0 || frame.header.extra != 0) return OnEndWithHead(call, frame);
   const bool has_message = frame.has(frame_flags::kHasMessage);
   if (call->inbox == nullptr && has_message) {
     if (options_.max_receive_bytes >= 0 && frame.payload_size() > static_cast<size_t>(options_.max_receive_bytes)) {
@@ -345,11 +351,11 @@ bool ClientSession<W>::Conclude(PendingCall* call, const Frame& frame) {
     }
     return true;
   }
-  return ConcludeWithHead(call, frame);
+  return OnEndWithHead(call, frame);
 }
 
 template <Wire W>
-bool ClientSession<W>::ConcludeWithHead(PendingCall* call, const Frame& frame) {
+bool ClientSession<W>::OnEndWithHead(PendingCall* call, const Frame& frame) {
   const int code = frame.header.detail;
   const size_t head_size = frame.header.extra;
   // Copied before it is looked at: the peer may still change it.
@@ -393,7 +399,6 @@ bool ClientSession<W>::ConcludeWithHead(PendingCall* call, const Frame& frame) {
 template <Wire W>
 bool ClientSession<W>::OnMessage(const Frame& frame) {
   bool sane = true;
-  bool too_large = false;
   calls_.Deliver(
       frame.header.call,
       [&](PendingCall* call) {
@@ -402,7 +407,7 @@ bool ClientSession<W>::OnMessage(const Frame& frame) {
           case Inbox::Put::kOk:
             return false;
           case Inbox::Put::kTooLarge:
-            too_large = true;
+            SendCancel(frame.header.call);  // before the slot can have another user
             call->status = TooLargeToReceive(options_, frame.payload_size() + uint64_t{frame.header.extra});
             call->inbox->Close(/*drop=*/false);
             return true;
@@ -413,7 +418,6 @@ bool ClientSession<W>::OnMessage(const Frame& frame) {
         return false;
       },
       [this](PendingCall* call) { Notify(call); });
-  if (too_large) SendCancel(frame.header.call);
   return sane;
 }
 
@@ -423,6 +427,10 @@ bool ClientSession<W>::OnHeaders(const Frame& frame) {
   calls_.Deliver(
       frame.header.call,
       [&](PendingCall* call) {
+        if (call->has_initial_metadata.load(std::memory_order_relaxed)) {
+          sane = false;
+          return false;
+        }
         const std::string head(reinterpret_cast<const char*>(frame.payload), frame.header.extra);
         absl::Status ignored;
         Metadata none;

@@ -30,7 +30,8 @@ class ClientStream final : public internal::ClientCall {
   }
   ~ClientStream() override { End(/*cancel=*/true).IgnoreError(); }
 
-  // Sends the request. An outcome other than OK: the call has not begun.
+  // Sends the request; once the server has read that, a handler may have seen the call. An outcome other than OK: the
+  // call has not begun.
   CallOutcome Begin(const internal::Method& method) {
     call_.ticket = session_->calls_.Claim(&call_);
     if (call_.ticket.id == 0) return {TooManyCalls(session_->options_), false};
@@ -40,7 +41,8 @@ class ClientStream final : public internal::ClientCall {
         session_->SendRequest(method, context_, &call_, call_.ticket.id, nullptr, deadline_, &error);
     if (sent == SendResult::kSent) return {};
     open_ = false;
-    Calls::Release(call_.ticket);
+    Calls::Close(call_.ticket);
+    Calls::Free(call_.ticket);
     return session_->NotSent(sent, call_, std::move(error));
   }
 
@@ -68,8 +70,7 @@ class ClientStream final : public internal::ClientCall {
     header.call = call_.ticket.id;
     header.size = kHeaderSize;
     return session_->sender_.Send(
-               header, [](uint8_t*) {}, deadline_, [this] { return Over(); }, &call_.position, context_) ==
-           SendResult::kSent;
+               header, [](uint8_t*) {}, deadline_, [this] { return Over(); }, nullptr, context_) == SendResult::kSent;
   }
 
   bool Read(internal::InMessage message) override {
@@ -101,7 +102,7 @@ class ClientStream final : public internal::ClientCall {
   bool Send(const SizedMessage& out, uint8_t flags) {
     return SendMessage(
                &session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
-               [this] { return Over(); }, &call_.position, context_) == SendResult::kSent;
+               [this] { return Over(); }, nullptr, context_) == SendResult::kSent;
   }
 
   void SendCredit(uint32_t bytes) {
@@ -112,12 +113,13 @@ class ClientStream final : public internal::ClientCall {
   // it.
   absl::Status End(bool cancel) {
     if (!std::exchange(open_, false)) return final_;
-    if (Calls::Release(call_.ticket)) {
+    if (Calls::Close(call_.ticket)) {
       final_ = call_.status;
     } else {
       session_->SendCancel(call_.ticket.id);
       final_ = cancel ? absl::CancelledError("the call was dropped before its end") : session_->GaveUp(*context_);
     }
+    Calls::Free(call_.ticket);
     if (!local_error_.ok()) final_ = local_error_;
     return final_;
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "nearcall/delivery.h"
 #include "protos/nearcall/protocol.pb.h"
 #include "runtime/wire/frame.h"
 
@@ -87,6 +88,8 @@ std::string EncodeResponseHead(const absl::Status& status, const Metadata& initi
   Write(trailing, head.mutable_trailing_metadata());
   head.set_message(std::string(status.message()));
   status.ForEachPayload([&](absl::string_view type_url, const absl::Cord& value) {
+    // What a handler learned of a call of its own says nothing about this one.
+    if (type_url == kDeliveryTypeUrl) return;
     protocol::StatusPayload* payload = head.add_payloads();
     payload->set_type_url(std::string(type_url));
     payload->set_value(std::string(value));

@@ -50,8 +50,7 @@ Reactor::Reactor(Spin spin)
 
 Reactor::~Reactor() = default;
 
-// --- Tasks
-// ----------------------------------------------------------------------------------------------------------------
+// --- Tasks ---
 
 void Reactor::Add(std::shared_ptr<Pollable> pollable) {
   Post([this, pollable = std::move(pollable)] { Register(pollable); });
@@ -90,8 +89,7 @@ void Reactor::RunTasks() {
   for (std::function<void()>& task : tasks) task();
 }
 
-// --- The role
-// -------------------------------------------------------------------------------------------------------------
+// --- The role ---
 
 thread_local constinit Reactor::Lease* Reactor::current_lease_ = nullptr;
 
@@ -158,8 +156,7 @@ bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t dea
   return in_time;
 }
 
-// --- Polling
-// --------------------------------------------------------------------------------------------------------------
+// --- Polling ---
 
 Reactor::Pass Reactor::PollOnce() {
   if (has_tasks_.load(std::memory_order_relaxed)) RunTasks();

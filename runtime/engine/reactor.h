@@ -99,6 +99,12 @@ class Reactor {
   // Told when the role has no owner and somebody should take it; says whether it found a thread to. Set before first
   // use.
   void set_on_vacant(std::function<bool()> on_vacant) { on_vacant_ = std::move(on_vacant); }
+  // Whoever watches for leases that last too long may doze while nothing is lent; `wake` is called when something is.
+  // Set before first use.
+  void set_wake_watcher(std::function<void()> wake) { wake_watcher_ = std::move(wake); }
+  // After set_watcher_dozes(true) and a MembarrierOfProcess, either lent_ticket() shows a lease, or its lender sees the
+  // flag and wakes the watcher.
+  void set_watcher_dozes(bool dozes) { watcher_dozes_.store(dozes, std::memory_order_seq_cst); }
 
   // Poller only. Polls until `done()`, or until the role is lost (false). Handlers may run inside.
   template <class Done>
@@ -155,6 +161,8 @@ class Reactor {
   // Role. Release's exchange to kFree pairs with a follower's TryAcquire after it has counted itself in followers_: one
   // of the two sees the other. Reclaim, Steal and HandOff compete for one ticket by compare-and-swap.
   alignas(kCacheLine) std::atomic<uint64_t> role_{kFree};
+  // Set while the watcher of long leases dozes. Pairs with Lend, which looks here once it has changed role_.
+  std::atomic<bool> watcher_dozes_{false};
   std::atomic<int> followers_{0};
   // Whether a follower was woken to take the role and has not tried yet: one at a time is enough.
   std::atomic<bool> promoting_{false};
@@ -182,12 +190,12 @@ class Reactor {
   std::vector<Parker*> follower_parkers_ ABSL_GUARDED_BY(mu_);
 
   std::function<bool()> on_vacant_;
+  std::function<void()> wake_watcher_;
   Fd epoll_;
   Fd wake_;
 };
 
-// --- Implementation of what every call goes through
-// ----------------------------------------------------------------------
+// --- Implementation of what every call goes through ---
 
 inline bool Reactor::TryAcquire() {
   uint64_t expected = kFree;
@@ -203,6 +211,9 @@ inline void Reactor::Release() {
 inline uint64_t Reactor::Lend() {
   const uint64_t ticket = (++tickets_ << 2) | kLent;
   role_.store(ticket, std::memory_order_release);  // pairs with the acquire in Reclaim and Steal
+  // The watcher's MembarrierOfProcess puts the store above before this load, so that nobody pays for a barrier here.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (watcher_dozes_.load(std::memory_order_relaxed)) wake_watcher_();
   return ticket;
 }
 

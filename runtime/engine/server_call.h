@@ -71,6 +71,8 @@ class SessionCall final : public internal::ServerCall, public Runnable {
   // Nobody waits for the answer any more: wakes the handler, drops what it sends. Poller.
   void Cancel();
   bool cancelled() const { return internal::ServerContextAccess::cancelled(context_); }
+  // When nobody waits for the answer any more.
+  int64_t deadline() const { return internal::ServerContextAccess::deadline(context_); }
   // Whether the answer may be on its way already: the caller may then use the slot anew. Pairs with FinishWith.
   bool answering() const { return answering_.load(std::memory_order_seq_cst); }
   // Whether a handler was started. Otherwise the session may drop the call.
@@ -123,8 +125,7 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, int64_t deadline) 
   ends_.store(0, std::memory_order_relaxed);
 }
 
-// --- Running
-// ------------------------------------------------------------------------------------------------------------
+// --- Running ---
 
 template <Wire W>
 bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
@@ -133,19 +134,20 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   payload_size_ = size;
   holds_frame_ = true;
   leased_ = false;
-  session_->core()->workers()->WatchPoller();
   if (payload == nullptr) ReleaseFrame();  // nothing to read here: the handler may wait for its messages right away
   SessionCall*& running = RunningOnThisThread();
   SessionCall* const outer = std::exchange(running, this);
   ServedMethod* const method = method_;
   ServerSession<W>* const session = session_;
+  const uint64_t began = CycleCount();
   method->handler->Run(this);
+  const bool was_long = CycleCount() - began > kLongRunCycles;
   running = outer;
   // If Finish was called on another thread it may be the second end in no time: `this` is used with care from here on.
   if (holds_frame_) ReleaseFrame();  // the handler never read
   Reactor::Lease* const lease = &lease_;
   const bool still_poller = session->core()->reactor()->EndLease(lease);
-  if (!still_poller) method->long_runs.store(kLongRuns, std::memory_order_relaxed);
+  if (was_long || !still_poller) method->long_runs.store(kLongRuns, std::memory_order_relaxed);
   if (finished_in_run_ || SecondEnd()) {
     if (still_poller) {
       session->Recycle(this);
@@ -169,7 +171,11 @@ void SessionCall<W>::RunOnWorker() {
   SessionCall*& running = RunningOnThisThread();
   SessionCall* const outer = std::exchange(running, this);
   const int64_t began = MonotonicNanos();
-  method_->handler->Run(this);
+  if (context_.IsCancelled()) {
+    Finish(absl::DeadlineExceededError("the call was over before its turn came"));  // nobody waits: nobody need work
+  } else {
+    method_->handler->Run(this);
+  }
   running = outer;
   // A method whose calls are short again goes back to the poller's thread.
   if (MonotonicNanos() - began < kShortRunNanos) method_->long_runs.fetch_sub(1, std::memory_order_relaxed);
@@ -184,8 +190,7 @@ void SessionCall<W>::Cancel() {
   session_->sender()->WakeWaiting();
 }
 
-// --- What the handler does
-// ------------------------------------------------------------------------------------------------
+// --- What the handler does ---
 
 template <Wire W>
 bool SessionCall<W>::Read(internal::InMessage message) {
@@ -195,7 +200,7 @@ bool SessionCall<W>::Read(internal::InMessage message) {
     return parsed;
   }
   if (inbox_ == nullptr) return false;
-  const Inbox::Got got = inbox_->Read(message, session_->core()->reactor(), kNever, [this] { return cancelled(); });
+  const Inbox::Got got = inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); });
   if (got != Inbox::Got::kMessage) return false;
   if (const uint32_t grant = inbox_->TakeGrant(); grant != 0 && !cancelled()) session_->SendCredit(id_, grant);
   return true;
@@ -208,11 +213,11 @@ bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions) {
   }
   const SizedMessage out(message);
   if (!CheckSendSize(session_->options(), out.size).ok()) return false;
-  session_->core()->reactor()->Wait([this] { return credit_.available() || cancelled(); }, &writer_spot_, kNever);
-  if (cancelled()) return false;
+  session_->core()->reactor()->Wait([this] { return credit_.available() || cancelled(); }, &writer_spot_, deadline());
+  if (cancelled() || !credit_.available()) return false;
   credit_.Spend(out.size);
   return SendMessage(
-             session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, kNever,
+             session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, deadline(),
              [this] { return cancelled(); }, nullptr) == SendResult::kSent;
 }
 
@@ -283,7 +288,7 @@ bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage
       header.flags = frame_flags::kHasMessage;
       payload += message->size;
     } else {
-      if (SendMessage(session_->sender(), max_frame, id_, frame_flags::kEndStream, *message, kNever, aborted,
+      if (SendMessage(session_->sender(), max_frame, id_, frame_flags::kEndStream, *message, deadline(), aborted,
                       nullptr) != SendResult::kSent) {
         return false;
       }
@@ -298,7 +303,7 @@ bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage
                if (!head.empty()) std::memcpy(to, head.data(), head.size());
                if (message != nullptr) message->message.SerializeTo(to + head.size());
              },
-             kNever, aborted) == SendResult::kSent;
+             deadline(), aborted) == SendResult::kSent;
 }
 
 }  // namespace nearcall

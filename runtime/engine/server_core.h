@@ -21,6 +21,9 @@ namespace nearcall {
 // How often in a row a method whose handler took long runs on a worker, and what counts as short again.
 inline constexpr int kLongRuns = 64;
 inline constexpr int64_t kShortRunNanos = 50'000;
+// A handler on the poller's thread that takes this long (a tenth of a millisecond, give or take the CPU) goes to a
+// worker next time: it holds up every connection.
+inline constexpr uint64_t kLongRunCycles = 200'000;
 
 // One method that a server serves.
 struct ServedMethod {

@@ -103,8 +103,7 @@ ServerSession<W>::~ServerSession() {
   core_->RemoveConnection(this);
 }
 
-// --- Receiving
-// ----------------------------------------------------------------------------------------------------------
+// --- Receiving ---
 
 template <Wire W>
 Polled ServerSession<W>::Poll() {
@@ -266,8 +265,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
       return Handled::kViolation;
     }
     if (frame.has(frame_flags::kEndStream)) inbox->End();
-    // A handler that needs exactly one message starts when it is here.
-    if (!has_message &&
+    // A handler that needs exactly one message starts when that is here, or will not come.
+    if (!has_message && !frame.has(frame_flags::kEndStream) &&
         (method->type == internal::MethodType::kUnary || method->type == internal::MethodType::kServerStreaming)) {
       return Handled::kDone;
     }
@@ -312,8 +311,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& fram
   return Dispatch(call, nullptr, 0);
 }
 
-// --- Sending
-// ------------------------------------------------------------------------------------------------------------
+// --- Sending ---
 
 template <Wire W>
 void ServerSession<W>::SendCredit(uint32_t id, uint32_t bytes) {
@@ -340,8 +338,7 @@ void ServerSession<W>::FailCall(SessionCall<W>* call, const absl::Status& status
   if (!call->started) Recycle(call);
 }
 
-// --- The calls
-// ----------------------------------------------------------------------------------------------------------
+// --- The calls ---
 
 template <Wire W>
 SessionCall<W>* ServerSession<W>::Find(uint32_t id) const {
@@ -393,8 +390,7 @@ void ServerSession<W>::ReapEnded() {
   }
 }
 
-// --- Ending
-// -------------------------------------------------------------------------------------------------------------
+// --- Ending ---
 
 template <Wire W>
 void ServerSession<W>::BeginDrain() {

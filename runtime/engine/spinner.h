@@ -13,9 +13,10 @@ namespace nearcall {
 // Decides how long a poller looks again before it sleeps: the one waiting policy of all transports.
 //
 // Sleeping costs the waker a system call and the sleeper tens of microseconds; spinning costs the CPU. The budget is
-// what one wait may spin for. A wait that ends within it lets the budget grow, one that does not halves it, down to
-// none. From none, one wait in kProbeEvery tries the whole budget again, so that better times are noticed. On one CPU
-// the peer cannot run while we spin: the budget stays zero.
+// what one wait may spin for. A wait that ends within it restores the whole budget, one that does not halves it, down
+// to none. From none, one wait in kProbeEvery tries the whole budget again, so that better times are noticed. It takes
+// two to spin: a side that finds that it pays must go on for long enough for the other side to find out, too. On one
+// CPU the peer cannot run while we spin: the budget stays zero.
 //
 // Threads: the poller's own.
 class Spinner {
@@ -51,7 +52,7 @@ class Spinner {
     if (policy_ != Spin::kAdaptive || passes_ == 0 || budget_ == kMaxBudget) return;
     // Long waits are late hits: a thread that was descheduled while it spun learns nothing good from it.
     if (passes_ > kPassesPerClock && MonotonicNanos() - started_ > limit_) return Miss();
-    budget_ = std::min(kMaxBudget, std::max(budget_, limit_ / 4) + kMaxBudget / 8);
+    budget_ = kMaxBudget;
   }
 
   // The wait was not over within the budget: the poller sleeps now.
@@ -64,7 +65,7 @@ class Spinner {
   static constexpr int64_t kMaxBudget = 60'000;  // a little more than waking a CPU costs, in nanoseconds
   static constexpr int64_t kMinBudget = 2'000;
   static constexpr uint32_t kPassesPerClock = 32;
-  static constexpr uint32_t kProbeEvery = 32;
+  static constexpr uint32_t kProbeEvery = 64;
 
   int64_t ProbeBudget() {
     if (++waits_without_ % kProbeEvery != 1) return 0;

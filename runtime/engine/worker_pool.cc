@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/cpu.h"
 
 namespace nearcall {
 
 WorkerPool::WorkerPool(Reactor* reactor) : reactor_(reactor) {
   reactor_->set_on_vacant([this] { return OnVacant(); });
+  reactor_->set_wake_watcher([this] { WakeStandby(); });
 }
 
 WorkerPool::~WorkerPool() = default;
@@ -62,7 +64,7 @@ bool WorkerPool::OnVacant() {
 
 void WorkerPool::WakeStandby() {
   absl::MutexLock lock(&mu_);
-  dozing_.store(false, std::memory_order_relaxed);
+  reactor_->set_watcher_dozes(false);
   if (standby_ != nullptr) standby_->Unpark();
 }
 
@@ -113,8 +115,16 @@ bool WorkerPool::StandBy() {
   int quiet_ticks = 0;
   bool stolen = false;
   for (;;) {
-    const bool doze = quiet_ticks > kQuietTicks;  // dozing_ has been set for a tick
-    parker->Park(doze ? kNever : MonotonicNanos() + kTick);
+    if (quiet_ticks < kQuietTicks) {
+      parker->Park(MonotonicNanos() + kTick);
+    } else {
+      reactor_->set_watcher_dozes(true);
+      // From here on a lease shows in lent_ticket, or its lender sees that we doze.
+      const int64_t until = MembarrierOfProcess() ? kNever : MonotonicNanos() + kTickWithoutBarrier;
+      if (reactor_->lent_ticket() == 0 && !stopping()) parker->Park(until);
+      reactor_->set_watcher_dozes(false);
+      quiet_ticks = 0;  // whoever woke us may not have got to what we are to see
+    }
     if (stopping()) break;
     const uint64_t ticket = reactor_->lent_ticket();
     if (ticket != 0 && ticket == seen_ticket && reactor_->Steal(ticket)) {
@@ -128,9 +138,7 @@ bool WorkerPool::StandBy() {
     }
     const bool quiet = ticket == 0 && !reactor_->TakeActivity();
     quiet_ticks = quiet ? quiet_ticks + 1 : 0;
-    dozing_.store(quiet_ticks >= kQuietTicks, std::memory_order_seq_cst);
   }
-  dozing_.store(false, std::memory_order_relaxed);
   {
     absl::MutexLock lock(&mu_);
     standby_ = nullptr;

@@ -37,10 +37,6 @@ class WorkerPool {
   void Start();
   // Runs `work` on a thread of the pool, which may block. A pool that has stopped drops it.
   void Submit(Runnable* work);
-  // Poller only, when it is about to run a handler: makes sure that somebody notices if that takes long.
-  void WatchPoller() {
-    if (dozing_.load(std::memory_order_relaxed)) WakeStandby();
-  }
   // Ends all threads, after the work that was submitted is done; blocks until then. Not from a thread of the pool.
   void Stop();
 
@@ -49,6 +45,8 @@ class WorkerPool {
   static constexpr int64_t kTick = 1'000'000;
   // Ticks without activity after which the standby thread sleeps without a timer.
   static constexpr int kQuietTicks = 4;
+  // Where the kernel has no membarrier it sleeps with a slow timer instead.
+  static constexpr int64_t kTickWithoutBarrier = 100'000'000;
   static constexpr int64_t kIdleNanos = 2'000'000'000;
 
   void Loop();
@@ -65,9 +63,6 @@ class WorkerPool {
 
   Reactor* const reactor_;
   std::atomic<bool> stopping_{false};
-  // The standby thread sleeps without a timer. It looks at the role once more, a tick after it has set this, so that
-  // the poller need not pay for a barrier between lending the role and looking here.
-  std::atomic<bool> dozing_{false};
 
   absl::Mutex mu_;
   std::deque<Runnable*> work_ ABSL_GUARDED_BY(mu_);

@@ -146,8 +146,9 @@ class ServerHandshake final : public Pollable {
     if (driver == nullptr) return absl::UnimplementedError("the server was built without this carrier");
     ServerCore* const core = options_->core;
     SessionOptions session;
-    if (!driver->transport().empty()) peer_.transport = driver->transport();
-    session.peer = std::make_shared<const Peer>(peer_);
+    Peer peer = peer_;
+    if (!driver->transport().empty()) peer.transport = driver->transport();
+    session.peer = std::make_shared<const Peer>(std::move(peer));
     session.max_calls = static_cast<uint32_t>(core->options().max_concurrent_calls_per_connection);
     session.max_receive_bytes = core->options().max_receive_message_bytes;
     session.max_send_bytes = core->options().max_send_message_bytes;

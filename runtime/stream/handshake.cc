@@ -127,10 +127,13 @@ absl::Status SendWithFds(int fd, const std::string& bytes, const std::vector<int
 absl::StatusOr<protocol::Welcome> ShakeHands(int fd, const protocol::Hello& hello, const std::vector<int>& fds,
                                              const std::string& address, int64_t deadline, std::vector<Fd>* received) {
   absl::Status sent = SendWithFds(fd, HandshakeFrame(static_cast<uint8_t>(FrameKind::kHello), hello), fds);
-  if (!sent.ok()) return absl::UnavailableError(absl::StrCat(address, ": ", sent.message()));
+  // A server that refuses without listening may be gone before we have spoken: what it said is worth reading.
   HandshakeReader reader(static_cast<uint8_t>(FrameKind::kWelcome));
   for (;;) {
     const HandshakeReader::Progress progress = reader.Read(fd);
+    if (progress != HandshakeReader::Progress::kDone && !sent.ok()) {
+      return absl::UnavailableError(absl::StrCat(address, ": ", sent.message()));
+    }
     if (progress == HandshakeReader::Progress::kFailed) {
       return absl::Status(reader.status().code(), absl::StrCat(address, ": ", reader.status().message()));
     }

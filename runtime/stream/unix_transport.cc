@@ -64,7 +64,7 @@ class UnixListener final : public Listener {
     AcceptorOptions options;
     options.core = core_;
     options.scheme = "unix";
-    options.address = absl::StrCat("unix:", path_);
+    options.address = absl::StrCat(abstract_.valid() ? "unix-abstract:" : "unix:", path_);
     options.checks_user = true;
     options.carriers = carriers_;
     // The file stays ours, to be removed when we stop; the acceptor listens on a descriptor of its own.

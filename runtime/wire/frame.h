@@ -22,7 +22,7 @@ struct FrameHeader {
   uint16_t detail;  // kRequest: method number; kResponse: status code
   uint32_t call;    // which call the frame belongs to; 0 for the connection itself
   uint32_t extra;   // kRequest, kResponse: bytes of head; kMessage: bytes of the message still to come; kCredit: bytes;
-                    // kHello, kWelcome: kMagic; kGoAway: the last call that is served
+                    // kHello, kWelcome: kMagic; others: 0
 };
 static_assert(sizeof(FrameHeader) == 16);
 inline constexpr size_t kHeaderSize = sizeof(FrameHeader);

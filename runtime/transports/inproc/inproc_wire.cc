@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
+
 namespace nearcall {
 
 InprocWire::Queue::Queue() : reader_bell(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
@@ -69,6 +71,10 @@ Received InprocWire::Receive(Frame* frame) {
     if (in_->writer_wants_room) Ring(*out_);
   }
   frame->header = LoadHeader(current_.data());
+  if (const FrameError error = ValidateHeader(frame->header, kMaxFrameSize); error != FrameError::kNone) {
+    status_ = absl::InternalError(absl::StrCat("the other side sent ", FrameErrorText(error)));
+    return Received::kClosed;
+  }
   frame->payload = reinterpret_cast<const uint8_t*>(current_.data()) + kHeaderSize;
   return Received::kFrame;
 }
@@ -95,6 +101,7 @@ void InprocWire::Shutdown() {
 }
 
 absl::Status InprocWire::status() const {
+  if (!status_.ok()) return status_;
   return absl::UnavailableError("the connection was closed by the other side");
 }
 

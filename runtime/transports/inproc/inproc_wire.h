@@ -75,6 +75,7 @@ class InprocWire {
   std::string claimed_;
   uint64_t sent_bytes_ = 0;
   std::string current_;  // the frame that Receive gave out
+  absl::Status status_;  // of a violation
 };
 
 static_assert(Wire<InprocWire>);

@@ -40,7 +40,7 @@ class Ringer {
   // Takes the end that a peer has given. INVALID_ARGUMENT when it is not an end of a pipe.
   static absl::StatusOr<Ringer> Open(Fd fd);
 
-  // Never blocks. A bell that is full rings already; one whose sleeper is gone needs no ring.
+  // Never blocks. A bell that is full is one that its owner has not emptied for 64 Ki rings.
   void Ring() const;
 
  private:
