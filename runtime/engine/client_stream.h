@@ -1,6 +1,7 @@
 #ifndef NEARCALL_RUNTIME_ENGINE_CLIENT_STREAM_H_
 #define NEARCALL_RUNTIME_ENGINE_CLIENT_STREAM_H_
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -55,7 +56,8 @@ class ClientStream final : public internal::ClientCall {
       return false;
     }
     session_->reactor_->Wait([this] { return call_.credit.available() || Over(); }, &call_.writer_spot, deadline_);
-    if (Over() || !call_.credit.available()) return false;
+    if (Over()) return false;
+    if (!call_.credit.available()) return TimedOut();
     call_.credit.Spend(out.size);
     writes_done_ = options.last_message;
     return Send(out, options.last_message ? frame_flags::kEndStream : 0);
@@ -79,6 +81,7 @@ class ClientStream final : public internal::ClientCall {
       local_error_ = UnreadableResponse();
       context_->TryCancel();
     }
+    if (got == Inbox::Got::kTimedOut) return TimedOut();
     if (got != Inbox::Got::kMessage) return false;
     const uint32_t grant = call_.inbox->TakeGrant();
     if (grant != 0 && open_) SendCredit(grant);
@@ -100,9 +103,17 @@ class ClientStream final : public internal::ClientCall {
   bool Over() const { return !open_ || Calls::IsDone(call_.ticket) || Cancelled(); }
 
   bool Send(const SizedMessage& out, uint8_t flags) {
-    return SendMessage(
-               &session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
-               [this] { return Over(); }, nullptr, context_) == SendResult::kSent;
+    const SendResult sent = SendMessage(
+        &session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
+        [this] { return Over(); }, nullptr, context_);
+    return sent == SendResult::kTimedOut ? TimedOut() : sent == SendResult::kSent;
+  }
+
+  // The time was up in a Read or Write, which says false then. The call ends so, even if the server, whose time is up as
+  // well, is quick to call it a success.
+  bool TimedOut() {
+    timed_out_.store(true, std::memory_order_relaxed);
+    return false;
   }
 
   void SendCredit(uint32_t bytes) {
@@ -114,7 +125,7 @@ class ClientStream final : public internal::ClientCall {
   absl::Status End(bool cancel) {
     if (!std::exchange(open_, false)) return final_;
     if (Calls::Close(call_.ticket)) {
-      final_ = call_.status;
+      final_ = timed_out_.load(std::memory_order_relaxed) ? session_->GaveUp(*context_) : call_.status;
     } else {
       session_->SendCancel(call_.ticket.id);
       final_ = cancel ? absl::CancelledError("the call was dropped before its end") : session_->GaveUp(*context_);
@@ -131,6 +142,7 @@ class ClientStream final : public internal::ClientCall {
   PendingCall call_;
   bool open_ = false;
   bool writes_done_ = false;
+  std::atomic<bool> timed_out_{false};  // set by reader and writer, read after both
   absl::Status local_error_;  // the call was cancelled because of it
   absl::Status final_;
 };

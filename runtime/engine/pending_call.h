@@ -35,7 +35,8 @@ struct PendingCall {
   bool is_stream = false;
   bool may_retry = false;
   absl::Status status;
-  uint64_t position = 0;         // where its last request frame ended on the Wire; 0: not sent. Under the send lock.
+  // Where its request ended on the Wire, of a stream its first frame; 0: not sent. Under the send lock.
+  uint64_t position = 0;
   std::unique_ptr<Inbox> inbox;  // of a stream, and of a unary response in fragments
   Credit credit;
   std::atomic<bool> has_initial_metadata{false};

@@ -18,7 +18,7 @@
 
 namespace nearcall {
 
-// How often in a row a method whose handler took long runs on a worker, and what counts as short again.
+// How many short runs on a worker bring a method whose handler took long back to the poller, and what counts as short.
 inline constexpr int kLongRuns = 64;
 inline constexpr int64_t kShortRunNanos = 50'000;
 // A handler on the poller's thread that takes this long (a tenth of a millisecond, give or take the CPU) goes to a

@@ -8,7 +8,8 @@ namespace nearcall {
 // The handler's ends of streaming calls, with gRPC's names and meanings.
 //
 // Threads: one thread may read while another writes. Lifetime: the framework's, valid until the handler returns.
-// Errors: Read and Write return false when there is nothing more to read, or nobody to write to.
+// Errors: Read and Write return false when there is nothing more to read, or nobody to write to, or the call's deadline
+// has passed.
 template <class R>
 class ServerReader {
  public:

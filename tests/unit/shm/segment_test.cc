@@ -1,22 +1,23 @@
-// What a peer may hand us as its memory and its doorbell, and what we take.
-
 #include "runtime/transports/shm/segment.h"
 
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "runtime/transports/shm/doorbell.h"
+#include "tests/testing/resources.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -25,153 +26,141 @@
 namespace nearcall {
 namespace {
 
-constexpr size_t kRing = 64 * 1024;
-constexpr int kRequired = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+constexpr size_t kRing = Segment::kMinRing;
+constexpr int kAllSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE;
 
-Fd Memfd(size_t size, int seals) {
-  Fd fd(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  EXPECT_EQ(ftruncate(fd.get(), static_cast<off_t>(size)), 0);
+class SegmentTest : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    const testing::Resources now = testing::Resources::Of(getpid());
+    EXPECT_EQ(now.fds.size(), before_.fds.size()) << now.ToString();
+    EXPECT_EQ(now.mappings, before_.mappings);
+  }
+  testing::Resources before_ = testing::Resources::Of(getpid());
+};
+
+// A memfd with the given size and seals.
+Fd Memfd(off_t size, int seals) {
+  Fd fd(memfd_create("nearcall-test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  EXPECT_EQ(ftruncate(fd.get(), size), 0);
   if (seals != 0) {
-    EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0) << seals;
+    EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
   }
   return fd;
 }
 
-int OpenFds() {
-  int count = 0;
-  for (int fd = 0; fd < 1024; ++fd) count += fcntl(fd, F_GETFD) >= 0;
-  return count;
-}
+Fd DupOf(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
-TEST(SegmentTest, WhatTheOwnerWritesThePeerReads) {
+TEST_F(SegmentTest, IsWritableForItsOwnerAlone) {
   absl::StatusOr<Segment> own = Segment::Create(kRing);
   ASSERT_TRUE(own.ok()) << own.status();
-  absl::StatusOr<Segment> peer = Segment::Open(Fd(dup(own->fd())));
-  ASSERT_TRUE(peer.ok()) << peer.status();
-  EXPECT_EQ(peer->ring_size(), kRing);
-  std::strcpy(reinterpret_cast<char*>(own->ring()) + 100, "frame");
-  EXPECT_STREQ(reinterpret_cast<char*>(peer->ring()) + 100, "frame");
-  own->control()->read_position.store(77);
-  EXPECT_EQ(peer->control()->read_position.load(), 77u);
-}
-
-TEST(SegmentTest, TheRingFollowsItself) {
-  absl::StatusOr<Segment> own = Segment::Create(kRing);
-  ASSERT_TRUE(own.ok());
-  absl::StatusOr<Segment> peer = Segment::Open(Fd(dup(own->fd())));
-  ASSERT_TRUE(peer.ok());
-  std::memcpy(own->ring() + kRing - 3, "abcdef", 6);  // across the end
-  EXPECT_EQ(std::memcmp(own->ring(), "def", 3), 0);
-  EXPECT_EQ(std::memcmp(peer->ring() + kRing - 3, "abcdef", 6), 0);
-}
-
-TEST(SegmentTest, NobodyElseCanWriteOrResizeIt) {
-  absl::StatusOr<Segment> own = Segment::Create(kRing);
-  ASSERT_TRUE(own.ok());
-  EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, own->fd(), 0), MAP_FAILED);
-  EXPECT_LT(pwrite(own->fd(), "x", 1, 0), 0);
-  EXPECT_NE(ftruncate(own->fd(), 0), 0);
-  EXPECT_NE(ftruncate(own->fd(), 1 << 20), 0);
-  EXPECT_NE(fallocate(own->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
-  void* const readable = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, own->fd(), 0);
+  const int fd = own->fd();
+  EXPECT_EQ(fcntl(fd, F_GET_SEALS) & kAllSeals, kAllSeals);
+  EXPECT_NE(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+  // Nothing that a holder of the descriptor does may change what is in it, or make it shorter.
+  EXPECT_NE(ftruncate(fd, 0), 0);
+  EXPECT_NE(ftruncate(fd, 1 << 20), 0);
+  EXPECT_NE(pwrite(fd, "x", 1, 0), 1);
+  EXPECT_NE(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
+  EXPECT_EQ(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+  void* const readable = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0);
   ASSERT_NE(readable, MAP_FAILED);
   EXPECT_NE(mprotect(readable, 4096, PROT_READ | PROT_WRITE), 0);
   munmap(readable, 4096);
+  EXPECT_NE(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
 }
 
-TEST(SegmentTest, TakesNoOtherThanTheRightSeals) {
-  const int seals[] = {F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE};
-  int accepted = 0;
-  for (int set = 0; set < 32; ++set) {
-    int chosen = 0;
-    for (int i = 0; i < 5; ++i) chosen |= (set >> i & 1) != 0 ? seals[i] : 0;
-    const absl::StatusOr<Segment> opened = Segment::Open(Memfd(Segment::kControlSize + kRing, chosen));
-    EXPECT_EQ(opened.ok(), (chosen & kRequired) == kRequired) << chosen << " " << opened.status();
-    accepted += opened.ok();
+TEST_F(SegmentTest, ShowsItsOwnersBytesToThePeer) {
+  absl::StatusOr<Segment> own = Segment::Create(kRing);
+  ASSERT_TRUE(own.ok()) << own.status();
+  absl::StatusOr<Segment> peer = Segment::Open(DupOf(own->fd()));
+  ASSERT_TRUE(peer.ok()) << peer.status();
+  EXPECT_EQ(peer->ring_size(), kRing);
+  own->control()->read_position.store(0x123456789abcdef0);
+  EXPECT_EQ(peer->control()->read_position.load(), 0x123456789abcdef0u);
+  for (size_t i = 0; i < kRing; ++i) own->ring()[i] = static_cast<uint8_t>(i * 31);
+  for (size_t i = 0; i < 2 * kRing; ++i) ASSERT_EQ(peer->ring()[i], static_cast<uint8_t>((i % kRing) * 31)) << i;
+}
+
+// What is written across the end lies at the beginning, too.
+TEST_F(SegmentTest, IsContiguousAcrossItsEnd) {
+  absl::StatusOr<Segment> own = Segment::Create(kRing);
+  ASSERT_TRUE(own.ok()) << own.status();
+  std::memcpy(own->ring() + kRing - 4, "abcdefgh", 8);
+  EXPECT_EQ(std::memcmp(own->ring(), "efgh", 4), 0);
+  EXPECT_EQ(std::memcmp(own->ring() + kRing, "efgh", 4), 0);
+}
+
+TEST_F(SegmentTest, MovesWithItsMapping) {
+  absl::StatusOr<Segment> own = Segment::Create(kRing);
+  ASSERT_TRUE(own.ok());
+  uint8_t* const ring = own->ring();
+  Segment moved = *std::move(own);
+  EXPECT_EQ(moved.ring(), ring);
+  Fd fd = moved.TakeFd();
+  moved.ring()[0] = 1;  // the mapping outlives the descriptor
+  fd.reset();
+  moved.ring()[0] = 2;
+}
+
+TEST_F(SegmentTest, NeedsEverySeal) {
+  for (int bits = 0; bits < 32; ++bits) {
+    const int seals = ((bits & 1) ? F_SEAL_SEAL : 0) | ((bits & 2) ? F_SEAL_SHRINK : 0) | ((bits & 4) ? F_SEAL_GROW : 0) |
+                      ((bits & 8) ? F_SEAL_WRITE : 0) | ((bits & 16) ? F_SEAL_FUTURE_WRITE : 0);
+    const absl::StatusOr<Segment> segment = Segment::Open(Memfd(Segment::kControlSize + kRing, seals));
+    if ((seals & kAllSeals) != kAllSeals) {
+      EXPECT_EQ(segment.status().code(), absl::StatusCode::kInvalidArgument) << "seals " << seals;
+    } else if ((seals & F_SEAL_WRITE) == 0) {
+      EXPECT_TRUE(segment.ok()) << "seals " << seals << ": " << segment.status();
+    }  // with F_SEAL_WRITE as well it is as safe as can be, and of no use to its owner: either way will do
   }
-  EXPECT_EQ(accepted, 2);  // with and without F_SEAL_WRITE
 }
 
-TEST(SegmentTest, TakesNoOtherThanAProperSize) {
-  const auto opens = [](size_t size) { return Segment::Open(Memfd(size, kRequired)).ok(); };
-  EXPECT_TRUE(opens(Segment::kControlSize + Segment::kMinRing));
-  EXPECT_TRUE(opens(Segment::kControlSize + Segment::kMaxRing));
-  EXPECT_FALSE(opens(0));
-  EXPECT_FALSE(opens(Segment::kControlSize));
-  EXPECT_FALSE(opens(Segment::kControlSize + Segment::kMinRing / 2));
-  EXPECT_FALSE(opens(Segment::kControlSize + Segment::kMinRing + 1));
-  EXPECT_FALSE(opens(Segment::kControlSize + Segment::kMinRing - 1));
-  EXPECT_FALSE(opens(Segment::kControlSize + 3 * Segment::kMinRing));
-  EXPECT_FALSE(opens(Segment::kControlSize + 2 * Segment::kMaxRing));
-  EXPECT_FALSE(opens(size_t{1} << 40));
-}
-
-TEST(SegmentTest, TakesNothingButAMemfd) {
-  int pipe_ends[2];
-  ASSERT_EQ(pipe(pipe_ends), 0);
-  int sockets[2];
-  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
-  const int before = OpenFds();
-  EXPECT_FALSE(Segment::Open(Fd(dup(pipe_ends[0]))).ok());
-  EXPECT_FALSE(Segment::Open(Fd(dup(sockets[0]))).ok());
-  EXPECT_FALSE(Segment::Open(Fd(eventfd(0, 0))).ok());
-  EXPECT_FALSE(Segment::Open(Fd(open("/", O_RDONLY | O_DIRECTORY))).ok());
-  EXPECT_FALSE(Segment::Open(Fd(open("/dev/zero", O_RDWR))).ok());
-  EXPECT_FALSE(Segment::Open(Fd(open("/proc/self/exe", O_RDONLY))).ok());
-  EXPECT_FALSE(Segment::Open(Fd()).ok());
-  EXPECT_EQ(OpenFds(), before);  // each was closed
-  for (const int fd : {pipe_ends[0], pipe_ends[1], sockets[0], sockets[1]}) close(fd);
-}
-
-TEST(DoorbellTest, RingsUntilSilenced) {
-  absl::StatusOr<Doorbell> bell = Doorbell::Create();
-  ASSERT_TRUE(bell.ok());
-  absl::StatusOr<Ringer> ringer = Ringer::Open(Fd(dup(bell->ringer_fd())));
-  ASSERT_TRUE(ringer.ok()) << ringer.status();
-  char byte;
-  EXPECT_LT(read(bell->fd(), &byte, 1), 0);
-  for (int i = 0; i < 1000; ++i) ringer->Ring();
-  bell->Silence();
-  EXPECT_LT(read(bell->fd(), &byte, 1), 0);
-  ringer->Ring();
-  EXPECT_EQ(read(bell->fd(), &byte, 1), 1);
-}
-
-TEST(DoorbellTest, APeerCannotMakeARingBlock) {
-  absl::StatusOr<Doorbell> bell = Doorbell::Create();
-  ASSERT_TRUE(bell.ok());
-  absl::StatusOr<Ringer> ringer = Ringer::Open(Fd(dup(bell->ringer_fd())));
-  ASSERT_TRUE(ringer.ok());
-  // What a hostile sleeper does with the end that it kept: makes it blocking, and fills the pipe.
-  ASSERT_EQ(fcntl(bell->ringer_fd(), F_SETFL, O_NONBLOCK), 0);
-  char junk[4096] = {};
-  while (write(bell->ringer_fd(), junk, sizeof junk) > 0) {
+TEST_F(SegmentTest, NeedsAProperSize) {
+  const auto control = static_cast<int64_t>(Segment::kControlSize);
+  const auto ring = static_cast<int64_t>(kRing);
+  for (const int64_t size : {int64_t{0}, int64_t{1}, control - 1, control, control + 1, control + ring / 2, control + ring - 1,
+                             control + ring + 1, control + ring + control, control + ring * 3, ring, 2 * ring,
+                             control + int64_t{Segment::kMaxRing} * 2, int64_t{1} << 40, int64_t{1} << 62}) {
+    const absl::StatusOr<Segment> segment = Segment::Open(Memfd(size, kAllSeals));
+    EXPECT_EQ(segment.status().code(), absl::StatusCode::kInvalidArgument) << "size " << size;
   }
-  ASSERT_EQ(fcntl(bell->ringer_fd(), F_SETFL, 0), 0);
-  ringer->Ring();  // returns
+  for (size_t size = Segment::kMinRing; size <= Segment::kMaxRing; size *= 2) {
+    const absl::StatusOr<Segment> segment =
+        Segment::Open(Memfd(static_cast<off_t>(Segment::kControlSize + size), kAllSeals));
+    EXPECT_TRUE(segment.ok()) << size << ": " << segment.status();
+  }
 }
 
-TEST(DoorbellTest, OutlivesItsSleeper) {
-  absl::StatusOr<Doorbell> bell = Doorbell::Create();
-  ASSERT_TRUE(bell.ok());
-  absl::StatusOr<Ringer> ringer = Ringer::Open(Fd(dup(bell->ringer_fd())));
-  ASSERT_TRUE(ringer.ok());
-  { const Doorbell gone = *std::move(bell); }
-  ringer->Ring();  // and no SIGPIPE
-}
-
-TEST(DoorbellTest, TakesNothingButAPipe) {
-  const std::string fifo = absl::StrCat("/tmp/nearcall-fifo-", getpid());
-  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-  const int before = OpenFds();
-  EXPECT_FALSE(Ringer::Open(Fd(eventfd(0, 0))).ok());
-  EXPECT_FALSE(Ringer::Open(Fd(open("/", O_RDONLY | O_DIRECTORY))).ok());
-  EXPECT_FALSE(Ringer::Open(Fd(open("/dev/null", O_WRONLY))).ok());
-  EXPECT_FALSE(Ringer::Open(Fd(open(fifo.c_str(), O_RDWR | O_NONBLOCK))).ok());  // has a file system behind it
-  EXPECT_FALSE(Ringer::Open(Memfd(4096, 0)).ok());
-  EXPECT_FALSE(Ringer::Open(Fd()).ok());
-  EXPECT_EQ(OpenFds(), before);
-  unlink(fifo.c_str());
+TEST_F(SegmentTest, NeedsAMemfd) {
+  std::vector<std::pair<std::string, Fd>> fds;
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  fds.emplace_back("a pipe's reading end", Fd(ends[0]));
+  fds.emplace_back("a pipe's writing end", Fd(ends[1]));
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  fds.emplace_back("a socket", Fd(ends[0]));
+  fds.emplace_back("its peer", Fd(ends[1]));
+  fds.emplace_back("a directory", Fd(open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  fds.emplace_back("a path", Fd(open("/tmp", O_PATH | O_CLOEXEC)));
+  fds.emplace_back("/dev/zero", Fd(open("/dev/zero", O_RDWR | O_CLOEXEC)));
+  fds.emplace_back("/dev/null", Fd(open("/dev/null", O_RDWR | O_CLOEXEC)));
+  fds.emplace_back("an eventfd", Fd(eventfd(0, EFD_CLOEXEC)));
+  fds.emplace_back("an epoll set", Fd(epoll_create1(EPOLL_CLOEXEC)));
+  fds.emplace_back("a timer", Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)));
+  Fd file(open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (file.valid()) {
+    ASSERT_EQ(ftruncate(file.get(), Segment::kControlSize + kRing), 0);
+    fds.emplace_back("a file", std::move(file));
+  }
+  Fd unsealable(memfd_create("nearcall-test", MFD_CLOEXEC));
+  ASSERT_EQ(ftruncate(unsealable.get(), Segment::kControlSize + kRing), 0);
+  fds.emplace_back("a memfd that cannot be sealed", std::move(unsealable));
+  fds.emplace_back("nothing", Fd());
+  for (auto& [what, fd] : fds) {
+    const absl::StatusOr<Segment> segment = Segment::Open(std::move(fd));
+    EXPECT_EQ(segment.status().code(), absl::StatusCode::kInvalidArgument) << what << ": " << segment.status();
+  }
 }
 
 }  // namespace

@@ -1,251 +1,484 @@
-// The ring, one step at a time, and with a peer that writes what it likes into its own memory.
-
 #include "runtime/transports/shm/shm_wire.h"
 
-#include <sys/mman.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
-#include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "tests/testing/watchdog.h"
 
 namespace nearcall {
 namespace {
 
 constexpr size_t kRing = Segment::kMinRing;
+constexpr uint32_t kMaxFrame = kRing / 2 - 16;
 
-// One side's parts, before they are put together.
+Fd DupOf(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+// What one side has before it is a Wire.
 struct Side {
-  Segment segment = *Segment::Create(kRing);
-  Doorbell doorbell = *Doorbell::Create();
-  Segment SegmentForPeer() const { return *Segment::Open(Fd(dup(segment.fd()))); }
-  Ringer RingerForPeer() const { return *Ringer::Open(Fd(dup(doorbell.ringer_fd()))); }
+  Side() : own(*Segment::Create(kRing)), doorbell(*Doorbell::Create()) {}
+  Segment own;
+  Doorbell doorbell;
+  Fd socket;
 };
 
-std::unique_ptr<ShmWire> Assemble(Side own, Segment peer, Ringer ringer, int socket) {
-  return std::make_unique<ShmWire>(ShmWire::Parts{Fd(socket), std::move(own.segment), std::move(peer),
-                                                  std::move(own.doorbell), std::move(ringer), true, "the peer"});
+void Connect(Side* one, Side* two) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+  one->socket.reset(ends[0]);
+  two->socket.reset(ends[1]);
 }
 
-// A Wire whose peer is the test itself, with its hands on the peer's memory.
-class HostilePeer : public testing::Test {
- protected:
-  HostilePeer() {
-    int sockets[2];
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets), 0);
-    socket_ = Fd(sockets[1]);
-    Side own;
-    ours_ = std::make_unique<Segment>(own.SegmentForPeer());
-    wire_ = Assemble(std::move(own), theirs_.SegmentForPeer(), theirs_.RingerForPeer(), sockets[0]);
-  }
+std::unique_ptr<ShmWire> MakeWire(Side* side, const Segment& peer, const Doorbell& peer_bell) {
+  return std::make_unique<ShmWire>(ShmWire::Parts{std::move(side->socket), std::move(side->own),
+                                                  *Segment::Open(DupOf(peer.fd())), std::move(side->doorbell),
+                                                  *Ringer::Open(DupOf(peer_bell.ringer_fd())), true, "the peer"});
+}
 
-  std::atomic<uint32_t>& Word(size_t at) {
-    return *reinterpret_cast<std::atomic<uint32_t>*>(theirs_.segment.ring() + at);
+// Two Wires that are connected.
+struct Pair {
+  Pair() {
+    Side a, b;
+    Connect(&a, &b);
+    Segment a_seen = *Segment::Open(DupOf(a.own.fd()));
+    absl::StatusOr<Ringer> a_ringer = Ringer::Open(DupOf(a.doorbell.ringer_fd()));
+    a_control = a.own.control();
+    one = MakeWire(&a, b.own, b.doorbell);
+    two = std::make_unique<ShmWire>(ShmWire::Parts{std::move(b.socket), std::move(b.own), std::move(a_seen),
+                                                   std::move(b.doorbell), *std::move(a_ringer), true, "the peer"});
   }
-  // Puts a frame into the peer's ring the way an honest peer does.
-  void Put(size_t at, FrameHeader header) {
-    std::memcpy(theirs_.segment.ring() + at + 4, reinterpret_cast<const char*>(&header) + 4, sizeof header - 4);
-    Word(at).store(header.size);
-  }
-  static FrameHeader Ping(uint32_t size) {
-    FrameHeader header{};
-    header.size = size;
-    header.kind = static_cast<uint8_t>(FrameKind::kPing);
-    return header;
-  }
-  bool SendOne(size_t size) {
-    uint8_t* const room = wire_->Claim(size);
-    if (room == nullptr) return false;
-    std::memset(room + 4, 0, size - 4);
-    room[4] = static_cast<uint8_t>(FrameKind::kPing);
-    wire_->Commit(size);
-    return true;
-  }
-
-  Side theirs_;
-  std::unique_ptr<Segment> ours_;  // as the peer sees it
-  Fd socket_;
-  std::unique_ptr<ShmWire> wire_;
-  Frame frame_;
+  std::unique_ptr<ShmWire> one, two;
+  SegmentControl* a_control;
 };
 
-TEST_F(HostilePeer, AnHonestFrameArrives) {
-  Put(0, Ping(24));
-  ASSERT_EQ(wire_->Receive(&frame_), Received::kFrame);
-  EXPECT_EQ(frame_.payload_size(), 8u);
-  wire_->Release();
-  EXPECT_EQ(ours_->control()->read_position.load(), 24u);
-  EXPECT_EQ(wire_->Receive(&frame_), Received::kNothing);
+// A Wire whose peer is this test: it writes into the peer's memory what it likes.
+struct Victim {
+  Victim() {
+    Side good;
+    Connect(&good, &hostile);
+    seen = std::make_unique<Segment>(*Segment::Open(DupOf(good.own.fd())));
+    wire = MakeWire(&good, hostile.own, hostile.doorbell);
+  }
+  // Puts a header where the Wire will look first.
+  void Forge(const FrameHeader& header) { std::memcpy(hostile.own.ring(), &header, sizeof header); }
+  Received Receive() {
+    Frame frame;
+    return wire->Receive(&frame);
+  }
+
+  Side hostile;
+  std::unique_ptr<Segment> seen;  // the Wire's own memory
+  std::unique_ptr<ShmWire> wire;
+};
+
+FrameHeader Ping(uint32_t size) { return FrameHeader{size, static_cast<uint8_t>(FrameKind::kPing), 0, 0, 0, 0}; }
+
+// Sends a frame of `size` bytes that is full of `seed`; false when there is no room.
+bool Send(ShmWire* wire, uint32_t size, uint8_t seed) {
+  uint8_t* const room = wire->Claim(size);
+  if (room == nullptr) return false;
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(room) % 8, 0u);
+  const FrameHeader header = Ping(0);
+  std::memcpy(room + 4, reinterpret_cast<const uint8_t*>(&header) + 4, sizeof header - 4);
+  std::memset(room + kHeaderSize, seed, size - kHeaderSize);
+  wire->Commit(size);
+  wire->Flush();
+  return true;
 }
 
-TEST_F(HostilePeer, SizesOutOfRangeEndTheConnection) {
-  for (const uint32_t size : {1u, 4u, 15u, uint32_t{kRing / 2}, uint32_t{kRing}, 0x7fffffffu, 0xffffffffu}) {
-    Side own;
-    int sockets[2];
-    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets), 0);
-    const Fd other(sockets[1]);
-    const std::unique_ptr<ShmWire> wire =
-        Assemble(std::move(own), theirs_.SegmentForPeer(), theirs_.RingerForPeer(), sockets[0]);
-    Put(0, Ping(size));
-    EXPECT_EQ(wire->Receive(&frame_), Received::kClosed) << size;
-    EXPECT_EQ(wire->status().code(), absl::StatusCode::kInternal) << size;
-    EXPECT_EQ(wire->Receive(&frame_), Received::kClosed) << size;  // for good
+void ExpectFrame(ShmWire* wire, uint32_t size, uint8_t seed) {
+  Frame frame;
+  ASSERT_EQ(wire->Receive(&frame), Received::kFrame) << size;
+  ASSERT_EQ(frame.header.size, size);
+  ASSERT_EQ(frame.header.kind, static_cast<uint8_t>(FrameKind::kPing));
+  const uint8_t* const end = frame.payload + frame.payload_size();
+  ASSERT_EQ(std::find_if(frame.payload, end, [&](uint8_t byte) { return byte != seed; }), end);
+  wire->Release();
+}
+
+void ExpectNothing(ShmWire* wire) {
+  Frame frame;
+  ASSERT_EQ(wire->Receive(&frame), Received::kNothing);
+}
+
+bool Readable(int fd) {
+  pollfd poll_fd{fd, POLLIN, 0};
+  return poll(&poll_fd, 1, 0) == 1;
+}
+int DoorbellOf(const ShmWire& wire) {
+  WatchedFd fds[kMaxWatchedFds];
+  EXPECT_EQ(wire.watched_fds(fds), 2);
+  return fds[0].fd;
+}
+void Silence(int fd) {
+  char bytes[64];
+  while (read(fd, bytes, sizeof bytes) > 0) {
   }
 }
 
-TEST_F(HostilePeer, AHeaderThatChangesAfterTheLookDoesNotMatter) {
-  Put(0, Ping(24));
-  ASSERT_EQ(wire_->Receive(&frame_), Received::kFrame);
-  Put(0, Ping(0xffffffff));
-  EXPECT_EQ(frame_.header.size, 24u);
-  wire_->Release();
-  EXPECT_EQ(ours_->control()->read_position.load(), 24u);
+TEST(ShmWireTest, CarriesFramesOfEverySize) {
+  Pair pair;
+  EXPECT_EQ(pair.one->max_frame_size(), kMaxFrame);
+  ExpectNothing(pair.two.get());
+  uint8_t seed = 0;
+  for (uint32_t size = kHeaderSize; size <= kMaxFrame; size += size < 200 ? 1 : 61) {
+    ASSERT_TRUE(Send(pair.one.get(), size, ++seed));
+    ExpectFrame(pair.two.get(), size, seed);
+    ExpectNothing(pair.two.get());
+    ASSERT_TRUE(Send(pair.two.get(), size, ++seed));  // the other way, too
+    ExpectFrame(pair.one.get(), size, seed);
+  }
 }
 
-TEST_F(HostilePeer, AReadPositionAheadOfTheWriterEndsTheConnection) {
-  theirs_.segment.control()->read_position.store(UINT64_MAX);
-  while (SendOne(1024)) {
-  }
-  EXPECT_EQ(wire_->Receive(&frame_), Received::kClosed);
-  EXPECT_EQ(wire_->status().code(), absl::StatusCode::kInternal);
-}
-
-TEST_F(HostilePeer, AReadPositionThatGoesBackEndsTheConnection) {
-  while (SendOne(1024)) {
-  }
-  theirs_.segment.control()->read_position.store(8 * 1024);
-  ASSERT_TRUE(SendOne(1024));
-  while (SendOne(1024)) {
-  }
-  EXPECT_EQ(wire_->Receive(&frame_), Received::kNothing);  // a full ring is no violation
-  theirs_.segment.control()->read_position.store(1024);
-  EXPECT_FALSE(SendOne(1024));
-  EXPECT_EQ(wire_->Receive(&frame_), Received::kClosed);
-}
-
-TEST_F(HostilePeer, NoFrameEverReachesBeyondTheRing) {
-  // The writer fills the ring to the last frame that fits, whatever the sizes, and never writes over what is unread.
-  uint64_t read = 0;
-  for (int round = 0; round < 2000; ++round) {
-    const size_t size = 16 + static_cast<size_t>(round * 37 % 1500);
-    while (SendOne(size)) {
-      ASSERT_LE(wire_->sent_bytes() - read, kRing);
+// Wherever in the ring the reader and the writer stand, a frame of the largest size fits when all is read.
+TEST(ShmWireTest, TakesTheLargestFrameAtEveryPosition) {
+  Pair pair;
+  for (size_t position = 0; position < kRing + 100; position += 8) {
+    ASSERT_TRUE(Send(pair.one.get(), kMaxFrame, 1));
+    ExpectFrame(pair.two.get(), kMaxFrame, 1);
+    // One step on: two rings and a bit in all, in strides of 8.
+    const uint32_t rest = static_cast<uint32_t>((kRing - (kMaxFrame + 7) / 8 * 8 % kRing) % kRing + 8);
+    for (uint32_t left = rest; left > 0;) {
+      const uint32_t part = left > kMaxFrame ? kMaxFrame / 2 / 8 * 8 : left;
+      const uint32_t size = std::max<uint32_t>(part, kHeaderSize);
+      ASSERT_TRUE(Send(pair.one.get(), size, 2));
+      ExpectFrame(pair.two.get(), size, 2);
+      left -= std::min(left, size);
     }
-    read = wire_->sent_bytes();
-    theirs_.segment.control()->read_position.store(read);
   }
 }
 
-TEST_F(HostilePeer, ItsEndIsNoticedAfterItsLastFrame) {
-  Put(0, Ping(24));
-  socket_.reset();
-  ASSERT_FALSE(wire_->PrepareSleep());
-  wire_->FinishSleep(1u << 1);
-  ASSERT_EQ(wire_->Receive(&frame_), Received::kFrame);
-  wire_->Release();
-  EXPECT_EQ(wire_->Receive(&frame_), Received::kClosed);
-  EXPECT_TRUE(absl::IsUnavailable(wire_->status()));
+TEST(ShmWireTest, IsFullBeforeItOverwrites) {
+  Pair pair;
+  for (uint32_t size : {16u, 17u, 24u, 100u, 1000u, kMaxFrame}) {
+    int sent = 0;
+    while (Send(pair.one.get(), size, static_cast<uint8_t>(sent))) ++sent;
+    EXPECT_GE(sent, 1) << size;
+    EXPECT_LE(static_cast<size_t>(sent) * size, kRing);
+    EXPECT_GE(static_cast<size_t>(sent) * ((size + 7) / 8 * 8) + size + 8 + 8, kRing - kRing / 2) << size;
+    EXPECT_EQ(pair.one->Claim(size), nullptr);
+    for (int i = 0; i < sent; ++i) ExpectFrame(pair.two.get(), size, static_cast<uint8_t>(i));
+    ExpectNothing(pair.two.get());
+    EXPECT_NE(pair.one->Claim(size), nullptr);
+  }
 }
 
-TEST_F(HostilePeer, BytesOnTheSocketEndTheConnection) {
-  ASSERT_EQ(write(socket_.get(), "x", 1), 1);
-  ASSERT_TRUE(wire_->PrepareSleep());
-  wire_->FinishSleep(1u << 1);
-  EXPECT_EQ(wire_->Receive(&frame_), Received::kClosed);
+// A claim that is not committed is not seen, and is the same the second time.
+TEST(ShmWireTest, ShowsNothingBeforeCommit) {
+  Pair pair;
+  uint8_t* const room = pair.one->Claim(100);
+  ASSERT_NE(room, nullptr);
+  std::memset(room + 4, 0xff, 96);
+  ExpectNothing(pair.two.get());
+  EXPECT_EQ(pair.one->Claim(50), room);
+  ASSERT_TRUE(Send(pair.one.get(), 60, 7));
+  ExpectFrame(pair.two.get(), 60, 7);
+  ExpectNothing(pair.two.get());
 }
 
-TEST_F(HostilePeer, WhatWasReadIsKnownAfterItsDeath) {
-  ASSERT_TRUE(SendOne(24));
-  const uint64_t first = wire_->sent_bytes();
-  ASSERT_TRUE(SendOne(24));
-  const uint64_t second = wire_->sent_bytes();
-  theirs_.segment.control()->read_position.store(first);
-  socket_.reset();
-  EXPECT_TRUE(wire_->PeerHasRead(first));
-  EXPECT_FALSE(wire_->PeerHasRead(second));
+// Behind each frame is a word that says "no frame", whatever lay there before.
+TEST(ShmWireTest, ClearsTheWordBehindEachFrame) {
+  Victim victim;  // its memory is seen from outside
+  std::mt19937 random(3);
+  uint64_t tail = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const uint32_t size = kHeaderSize + random() % 500;
+    ASSERT_TRUE(Send(victim.wire.get(), size, 0xff));
+    uint32_t word;
+    std::memcpy(&word, victim.seen->ring() + tail % kRing, sizeof word);
+    EXPECT_EQ(word, size);
+    tail += (size + 7) / 8 * 8;
+    std::memcpy(&word, victim.seen->ring() + tail % kRing, sizeof word);
+    ASSERT_EQ(word, 0u) << i;
+    victim.hostile.own.control()->read_position.store(tail);
+  }
 }
 
-TEST_F(HostilePeer, OneRingForOneSleep) {
-  char rings[64];
-  ASSERT_TRUE(SendOne(24));
-  wire_->Flush();
-  EXPECT_LT(read(theirs_.doorbell.fd(), rings, sizeof rings), 0);  // it is awake
-  theirs_.segment.control()->sleep_epoch.store(1);
+TEST(ShmWireTest, HostileSizesCloseTheConnection) {
+  for (const uint32_t size : {1u, 2u, 15u, kMaxFrame + 1, 65536u, 65537u, 0x7fffffffu, 0x80000000u, 0xfffffff0u,
+                              0xfffffff8u, 0xffffffffu}) {
+    Victim victim;
+    victim.Forge(Ping(size));
+    EXPECT_EQ(victim.Receive(), Received::kClosed) << size;
+    EXPECT_EQ(victim.wire->status().code(), absl::StatusCode::kInternal) << victim.wire->status();
+    EXPECT_EQ(victim.Receive(), Received::kClosed) << size;
+  }
+}
+
+TEST(ShmWireTest, HostileHeadersCloseTheConnection) {
+  std::mt19937 random(4);
+  for (int i = 0; i < 300; ++i) {
+    Victim victim;
+    FrameHeader header{static_cast<uint32_t>(1 + random() % 10'000), static_cast<uint8_t>(random() % 14),
+                       static_cast<uint8_t>(random()), static_cast<uint16_t>(random()), random() % 3, random()};
+    victim.Forge(header);
+    const bool good = ValidateHeader(header, kMaxFrame) == FrameError::kNone;
+    EXPECT_EQ(victim.Receive(), good ? Received::kFrame : Received::kClosed);
+  }
+}
+
+// A size that changes after it was looked at changes nothing.
+TEST(ShmWireTest, SizesAreLookedAtOnce) {
+  Victim victim;
+  victim.Forge(Ping(64));
+  Frame frame;
+  ASSERT_EQ(victim.wire->Receive(&frame), Received::kFrame);
+  for (const uint32_t size : {0u, 16u, 0xffffffffu}) {
+    victim.Forge(Ping(size));
+    EXPECT_EQ(frame.header.size, 64u);
+    EXPECT_EQ(frame.payload_size(), 48u);
+  }
+  victim.wire->Release();
+  EXPECT_EQ(victim.seen->control()->read_position.load(), 64u);
+}
+
+TEST(ShmWireTest, WildReadPositionsCloseTheConnection) {
+  for (const uint64_t position :
+       {uint64_t{8}, uint64_t{kRing}, uint64_t{kRing} + 8, uint64_t{1} << 32, ~uint64_t{0}, ~uint64_t{0} - kRing,
+        uint64_t{1} << 63}) {
+    Victim victim;
+    // Nothing was read so far, and then more than was ever written; or less than before.
+    while (Send(victim.wire.get(), 1000, 1)) {
+    }
+    const uint64_t tail = victim.wire->sent_bytes();
+    victim.hostile.own.control()->read_position.store(tail);
+    ASSERT_TRUE(Send(victim.wire.get(), 1000, 1));
+    victim.hostile.own.control()->read_position.store(position == kRing ? tail - 8 : tail + 1000 + position);
+    while (Send(victim.wire.get(), 1000, 1)) {
+    }
+    EXPECT_EQ(victim.Receive(), Received::kClosed) << position;
+    EXPECT_EQ(victim.wire->status().code(), absl::StatusCode::kInternal) << victim.wire->status();
+  }
+}
+
+TEST(ShmWireTest, RandomMemoryHarmsNobody) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 50; ++round) {
+    Victim victim;
+    for (size_t i = 0; i < kRing; i += 4) {
+      const uint32_t word = random() % 4 == 0 ? random() : random() % 4 == 0 ? 16 + random() % 64 : random() % 12;
+      std::memcpy(victim.hostile.own.ring() + i, &word, sizeof word);
+    }
+    Frame frame;
+    uint64_t sum = 0;
+    for (int i = 0; i < 5000; ++i) {
+      if (victim.wire->Receive(&frame) != Received::kFrame) break;
+      for (size_t b = 0; b < frame.payload_size(); ++b) sum += frame.payload[b];
+      victim.wire->Release();
+      victim.hostile.own.control()->read_position.store(random());
+      victim.hostile.own.control()->sleep_epoch.store(random());
+      victim.hostile.own.control()->wants_room.store(random());
+      victim.wire->PrepareSleep();
+      victim.wire->FinishSleep(static_cast<uint32_t>(random() % 4));
+    }
+    (void)sum;
+  }
+}
+
+// --- Sleeping -----------------------------------------------------------------------------------------------------------
+
+TEST(ShmWireTest, RingsOncePerSleepAndNotForThoseAwake) {
+  Pair pair;
+  const int bell = DoorbellOf(*pair.two);
+  ASSERT_TRUE(Send(pair.one.get(), 16, 1));
+  EXPECT_FALSE(Readable(bell));  // awake
+  EXPECT_FALSE(pair.two->PrepareSleep());  // there is a frame
+  pair.two->FinishSleep(0);
+  ExpectFrame(pair.two.get(), 16, 1);
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(SendOne(24));
-    wire_->Flush();
+    ASSERT_TRUE(pair.two->PrepareSleep());
+    EXPECT_FALSE(Readable(bell));
+    ASSERT_TRUE(Send(pair.one.get(), 16, 1));
+    EXPECT_TRUE(Readable(bell));
+    Silence(bell);
+    ASSERT_TRUE(Send(pair.one.get(), 16, 2));
+    EXPECT_FALSE(Readable(bell)) << "a second ring for one sleep";
+    pair.two->FinishSleep(1);
+    ExpectFrame(pair.two.get(), 16, 1);
+    ExpectFrame(pair.two.get(), 16, 2);
+    ASSERT_TRUE(Send(pair.one.get(), 16, 3));
+    EXPECT_FALSE(Readable(bell));
+    ExpectFrame(pair.two.get(), 16, 3);
   }
-  EXPECT_EQ(read(theirs_.doorbell.fd(), rings, sizeof rings), 1);
-  theirs_.segment.control()->sleep_epoch.store(3);
-  ASSERT_TRUE(SendOne(24));
-  wire_->Flush();
-  EXPECT_EQ(read(theirs_.doorbell.fd(), rings, sizeof rings), 1);
 }
 
-// Two honest ends, a thread each: every frame arrives once, in order, whole, though both sides sleep again and again.
-TEST(ShmWireTest, AStreamOfFramesBetweenThreads) {
-  int sockets[2];
-  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets), 0);
-  Side a, b;
-  Segment a_for_b = a.SegmentForPeer(), b_for_a = b.SegmentForPeer();
-  Ringer a_ringer = a.RingerForPeer(), b_ringer = b.RingerForPeer();
-  const auto sender = Assemble(std::move(a), std::move(b_for_a), std::move(b_ringer), sockets[0]);
-  const auto receiver = Assemble(std::move(b), std::move(a_for_b), std::move(a_ringer), sockets[1]);
-  constexpr uint32_t kFrames = 200'000;
-
-  const auto sleep = [](ShmWire* wire) {
-    if (wire->PrepareSleep()) {
-      WatchedFd fds[kMaxWatchedFds];
-      wire->watched_fds(fds);
-      char byte;
-      // A blocking look at the doorbell stands for epoll.
-      while (read(fds[0].fd, &byte, 1) < 0) std::this_thread::yield();
+TEST(ShmWireTest, WakesAWriterThatWaitsForRoom) {
+  Pair pair;
+  const int bell = DoorbellOf(*pair.one);
+  for (int round = 0; round < 5; ++round) {
+    int sent = 0;
+    while (Send(pair.one.get(), 1000, 1)) ++sent;
+    pair.one->WantRoom(true);
+    ASSERT_EQ(pair.one->Claim(1000), nullptr);
+    ASSERT_TRUE(pair.one->PrepareSleep());
+    EXPECT_FALSE(Readable(bell));
+    for (int i = 0; i < sent; ++i) ExpectFrame(pair.two.get(), 1000, 1);
+    // At the latest when the reader has nothing more to do.
+    if (pair.two->PrepareSleep()) {
+      EXPECT_TRUE(Readable(bell));
     }
-    wire->FinishSleep(0);
-  };
-  std::thread writer([&] {
-    for (uint32_t i = 1; i <= kFrames; ++i) {
-      const size_t size = 24 + i % 997;
-      uint8_t* room;
-      while ((room = sender->Claim(size)) == nullptr) {
-        sender->WantRoom(true);
-        if ((room = sender->Claim(size)) != nullptr) break;
-        sleep(sender.get());
+    pair.two->FinishSleep(0);
+    Silence(bell);
+    pair.one->FinishSleep(1);
+    ASSERT_NE(pair.one->Claim(1000), nullptr);
+    pair.one->WantRoom(false);
+  }
+}
+
+TEST(ShmWireTest, DoesNotSleepWhereRoomHasComeMeanwhile) {
+  Pair pair;
+  while (Send(pair.one.get(), 1000, 1)) {
+  }
+  pair.one->WantRoom(true);
+  ASSERT_EQ(pair.one->Claim(1000), nullptr);
+  ExpectFrame(pair.two.get(), 1000, 1);
+  EXPECT_FALSE(pair.two->PrepareSleep());
+  pair.two->FinishSleep(0);
+  EXPECT_FALSE(pair.one->PrepareSleep());
+  pair.one->FinishSleep(0);
+}
+
+// --- Ending -------------------------------------------------------------------------------------------------------------
+
+TEST(ShmWireTest, DeliversWhatWasSentBeforeThePeerWent) {
+  Pair pair;
+  ASSERT_TRUE(Send(pair.one.get(), 100, 1));
+  ASSERT_TRUE(Send(pair.one.get(), 200, 2));
+  pair.one.reset();
+  pair.two->FinishSleep(2);  // the socket is ready
+  ExpectFrame(pair.two.get(), 100, 1);
+  ExpectFrame(pair.two.get(), 200, 2);
+  Frame frame;
+  EXPECT_EQ(pair.two->Receive(&frame), Received::kClosed);
+  EXPECT_EQ(pair.two->status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(pair.two->PrepareSleep());
+}
+
+TEST(ShmWireTest, StrayBytesOnTheSocketEndIt) {
+  Victim victim;
+  ASSERT_EQ(send(victim.hostile.socket.get(), "x", 1, MSG_NOSIGNAL), 1);
+  victim.wire->FinishSleep(2);
+  EXPECT_EQ(victim.Receive(), Received::kClosed);
+}
+
+TEST(ShmWireTest, ShutdownClosesBothSides) {
+  Pair pair;
+  pair.one->Shutdown();
+  Frame frame;
+  EXPECT_EQ(pair.one->Receive(&frame), Received::kClosed);
+  WatchedFd fds[kMaxWatchedFds];
+  pair.two->watched_fds(fds);
+  EXPECT_TRUE(Readable(fds[1].fd));
+  pair.two->FinishSleep(2);
+  EXPECT_EQ(pair.two->Receive(&frame), Received::kClosed);
+}
+
+TEST(ShmWireTest, KnowsWhatThePeerHasRead) {
+  Pair pair;
+  ASSERT_TRUE(Send(pair.one.get(), 100, 1));
+  const uint64_t first = pair.one->sent_bytes();
+  ASSERT_TRUE(Send(pair.one.get(), 100, 2));
+  const uint64_t second = pair.one->sent_bytes();
+  EXPECT_FALSE(pair.one->PeerHasRead(first));
+  ExpectFrame(pair.two.get(), 100, 1);
+  pair.two->PrepareSleep();
+  pair.two->FinishSleep(0);
+  EXPECT_TRUE(pair.one->PeerHasRead(first));
+  EXPECT_FALSE(pair.one->PeerHasRead(second));
+}
+
+// --- Two threads ----------------------------------------------------------------------------------------------------------
+
+// Sleeps as a poller does: on both descriptors.
+void SleepOn(ShmWire* wire) {
+  uint32_t ready = 0;
+  if (wire->PrepareSleep()) {
+    WatchedFd watched[kMaxWatchedFds];
+    pollfd fds[2];
+    wire->watched_fds(watched);
+    for (int i = 0; i < 2; ++i) fds[i] = pollfd{watched[i].fd, POLLIN, 0};
+    poll(fds, 2, -1);
+    for (int i = 0; i < 2; ++i) ready |= fds[i].revents != 0 ? 1u << i : 0;
+    if ((ready & 1) != 0) Silence(watched[0].fd);  // poll() knows no edges
+  }
+  wire->FinishSleep(ready);
+}
+
+void SendWaiting(ShmWire* wire, uint32_t size, uint8_t seed) {
+  if (Send(wire, size, seed)) return;
+  for (;;) {
+    wire->WantRoom(true);
+    if (Send(wire, size, seed)) break;
+    SleepOn(wire);
+  }
+  wire->WantRoom(false);
+}
+
+// Both sleep as often as they can: a lost wake-up is a hang.
+TEST(ShmWireTest, LosesNothingBetweenTwoThreads) {
+  for (const uint32_t max_size : {24u, 300u, kMaxFrame}) {
+    Pair pair;
+    const int count = max_size > 1000 ? 20'000 : 200'000;
+    std::thread writer([&] {
+      std::mt19937 random(max_size);
+      for (int i = 0; i < count; ++i) {
+        SendWaiting(pair.one.get(), kHeaderSize + random() % (max_size - kHeaderSize + 1), static_cast<uint8_t>(i));
       }
-      sender->WantRoom(false);
-      FrameHeader header = {0, static_cast<uint8_t>(FrameKind::kMessage), 0, 0, i, 0};
-      std::memcpy(room + 4, reinterpret_cast<char*>(&header) + 4, sizeof header - 4);
-      std::memset(room + kHeaderSize, static_cast<int>(i & 0xff), size - kHeaderSize);
-      sender->Commit(size);
-      sender->Flush();
+    });
+    std::mt19937 random(max_size), pauses(1);
+    for (int i = 0; i < count;) {
+      Frame frame;
+      const Received received = pair.two->Receive(&frame);
+      if (received == Received::kNothing) {
+        if (pauses() % 2 == 0) SleepOn(pair.two.get());
+        continue;
+      }
+      ASSERT_EQ(received, Received::kFrame);
+      ASSERT_EQ(frame.header.size, kHeaderSize + random() % (max_size - kHeaderSize + 1)) << i;
+      const uint8_t* const end = frame.payload + frame.payload_size();
+      ASSERT_EQ(std::find_if(frame.payload, end, [&](uint8_t b) { return b != static_cast<uint8_t>(i); }), end) << i;
+      pair.two->Release();
+      ++i;
+    }
+    writer.join();
+  }
+}
+
+TEST(ShmWireTest, LosesNothingInPingPong) {
+  Pair pair;
+  constexpr int kCount = 50'000;
+  std::thread other([&] {
+    for (int i = 0; i < kCount;) {
+      Frame frame;
+      if (pair.two->Receive(&frame) != Received::kFrame) {
+        SleepOn(pair.two.get());
+        continue;
+      }
+      const uint32_t size = frame.header.size;
+      pair.two->Release();
+      SendWaiting(pair.two.get(), size, static_cast<uint8_t>(i++));
     }
   });
-  uint32_t expected = 1;
-  while (expected <= kFrames) {
+  for (int i = 0; i < kCount; ++i) {
+    SendWaiting(pair.one.get(), static_cast<uint32_t>(kHeaderSize) + static_cast<uint32_t>(i) % 100, 1);
     Frame frame;
-    switch (receiver->Receive(&frame)) {
-      case Received::kNothing:
-        sleep(receiver.get());
-        break;
-      case Received::kClosed:
-        FAIL() << receiver->status();
-      case Received::kFrame: {
-        ASSERT_EQ(frame.header.call, expected);
-        ASSERT_EQ(frame.header.size, 24 + expected % 997);
-        ASSERT_EQ(frame.payload[0], expected & 0xff);
-        ASSERT_EQ(frame.payload[frame.payload_size() - 1], expected & 0xff);
-        receiver->Release();
-        ++expected;
-      }
-    }
+    Received received;
+    while ((received = pair.one->Receive(&frame)) == Received::kNothing) SleepOn(pair.one.get());
+    ASSERT_EQ(received, Received::kFrame);
+    pair.one->Release();
   }
-  writer.join();
+  other.join();
 }
 
 }  // namespace

@@ -1,0 +1,46 @@
+#ifndef NEARCALL_TESTS_CONFORMANCE_RAW_SOCKET_H_
+#define NEARCALL_TESTS_CONFORMANCE_RAW_SOCKET_H_
+
+#include <string>
+#include <utility>
+
+#include "runtime/base/fd.h"
+#include "runtime/wire/frame.h"
+
+namespace nearcall::testing {
+
+// The socket behind an address of ours, for peers that do as they like.
+//
+// Threads: thread-compatible, but for StopListening, from any thread.
+class RawSocket {
+ public:
+  // `address`: tcp:127.0.0.1:PORT, unix-abstract:NAME, or any scheme with a path.
+  static RawSocket ConnectTo(const std::string& address);
+  static RawSocket ListenAt(const std::string& address);
+
+  bool valid() const { return fd_.valid(); }
+  // The address with its port.
+  const std::string& address() const { return address_; }
+  // Invalid once StopListening was called.
+  RawSocket Accept();
+  void StopListening();
+
+  // Sends as much as the peer takes before it hangs up.
+  void Send(const std::string& bytes);
+  void DoneSending();
+  // Reads one frame; false when it is not of this kind.
+  bool ReceiveFrame(FrameKind kind);
+  // Reads until the peer has hung up.
+  void AwaitEnd();
+
+ private:
+  RawSocket(Fd fd, std::string address) : fd_(std::move(fd)), address_(std::move(address)) {}
+  bool ReceiveBytes(void* to, size_t size);
+
+  Fd fd_;
+  std::string address_;
+};
+
+}  // namespace nearcall::testing
+
+#endif  // NEARCALL_TESTS_CONFORMANCE_RAW_SOCKET_H_

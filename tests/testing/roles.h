@@ -1,0 +1,24 @@
+#ifndef NEARCALL_TESTS_TESTING_ROLES_H_
+#define NEARCALL_TESTS_TESTING_ROLES_H_
+
+#include <string>
+#include <vector>
+
+#include "nearcall/server.h"
+#include "tests/testing/process.h"
+
+namespace nearcall::testing {
+
+// What a child process can be:
+//   server OPTIONS ADDRESS...     serves TestService; tells "ready" and its addresses, or "failed" and the status; then obeys
+//                                 "shutdown" and "shutdown MILLISECONDS", and tells "done"
+//   blocker ADDRESS GATE          calls Block; tells the status
+//   inspector ADDRESS             calls Inspect; tells what the server says of us: "TRANSPORT UID PID"
+int RunRole(const std::string& role, const std::vector<std::string>& arguments, Parent* parent);
+
+// Server options as one argument.
+std::string EncodeOptions(const ServerOptions& options);
+
+}  // namespace nearcall::testing
+
+#endif  // NEARCALL_TESTS_TESTING_ROLES_H_

@@ -1,0 +1,180 @@
+#include "tests/testing/test_service.h"
+
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace nearcall::testing {
+
+absl::Status TestServiceImpl::Echo(ServerContext*, const Payload* request, Payload* response) {
+  *response = *request;
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::Produce(ServerContext*, const Payload* request, Payload* response) {
+  response->set_data(std::string(static_cast<size_t>(request->number()), 'p'));
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::Fail(ServerContext*, const FailRequest* request, Payload*) {
+  absl::Status status(static_cast<absl::StatusCode>(request->code()), request->message());
+  for (const Pair& pair : request->payloads()) status.SetPayload(pair.key(), absl::Cord(pair.value()));
+  return status;
+}
+
+absl::Status TestServiceImpl::Throw(ServerContext*, const ThrowRequest* request, Payload*) {
+  if (request->what().empty()) throw 42;
+  throw std::runtime_error(request->what());
+}
+
+absl::Status TestServiceImpl::Inspect(ServerContext* context, const InspectRequest* request, CallInfo* response) {
+  for (const Metadata::Pair& pair : context->client_metadata()) {
+    Pair* const out = response->add_metadata();
+    out->set_key(pair.first);
+    out->set_value(pair.second);
+  }
+  response->set_transport(std::string(context->transport()));
+  response->set_peer(context->peer());
+  response->set_method(std::string(context->method()));
+  if (context->deadline() != absl::InfiniteFuture()) {
+    response->set_has_deadline(true);
+    response->set_remaining_ns(absl::ToInt64Nanoseconds(context->deadline() - absl::Now()));
+  }
+  if (const auto& credentials = context->peer_info().credentials) {
+    response->set_has_credentials(true);
+    response->set_uid(credentials->uid);
+    response->set_pid(credentials->pid);
+  }
+  response->set_server_pid(getpid());
+  for (const Pair& pair : request->initial()) context->AddInitialMetadata(pair.key(), pair.value());
+  for (const Pair& pair : request->trailing()) context->AddTrailingMetadata(pair.key(), pair.value());
+  return absl::Status(static_cast<absl::StatusCode>(request->code()), request->code() == 0 ? "" : "as asked");
+}
+
+void TestServiceImpl::Describe(const Gate& gate, GateState* state) {
+  state->set_entered(gate.entered);
+  state->set_left(gate.left);
+  state->set_cancelled(gate.cancelled);
+}
+
+void TestServiceImpl::Pass(ServerContext* context, const std::string& name, GateState* state) {
+  absl::MutexLock lock(&mu_);
+  Gate& gate = gates_[name];
+  ++gate.entered;
+  // Nobody announces a cancellation to a handler: it has to look.
+  while (!gate.open && !context->IsCancelled()) changed_.WaitWithTimeout(&mu_, absl::Milliseconds(2));
+  ++gate.left;
+  if (context->IsCancelled()) ++gate.cancelled;
+  Describe(gate, state);
+}
+
+absl::Status TestServiceImpl::Block(ServerContext* context, const GateRequest* request, GateState* response) {
+  Pass(context, request->gate(), response);
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::Open(ServerContext*, const GateRequest* request, GateState* response) {
+  absl::MutexLock lock(&mu_);
+  Gate& gate = gates_[request->gate()];
+  gate.open = true;
+  changed_.SignalAll();
+  Describe(gate, response);
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::Look(ServerContext*, const GateRequest* request, GateState* response) {
+  absl::MutexLock lock(&mu_);
+  Describe(gates_[request->gate()], response);
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::Nest(ServerContext* context, const NestRequest* request, NestReply* response) {
+  if (!request->addresses().empty()) {
+    std::shared_ptr<Channel> channel;
+    {
+      absl::MutexLock lock(&mu_);
+      std::shared_ptr<Channel>& known = channels_[request->addresses(0)];
+      if (known == nullptr) known = CreateChannel(request->addresses(0));
+      channel = known;
+    }
+    NestRequest rest;
+    rest.set_gate(request->gate());
+    for (int i = 1; i < request->addresses_size(); ++i) rest.add_addresses(request->addresses(i));
+    const std::unique_ptr<ClientContext> inner = ClientContext::FromServerContext(*context);
+    absl::Status status = TestService::NewStub(channel)->Nest(inner.get(), rest, response);
+    if (!status.ok()) return status;
+  } else if (!request->gate().empty()) {
+    GateState state;
+    Pass(context, request->gate(), &state);
+  }
+  response->add_pids(getpid());
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::Up(ServerContext*, ServerReader<Payload>* reader, Payload* response) {
+  int64_t sum = 0, count = 0;
+  Payload message;
+  while (reader->Read(&message)) {
+    sum += message.number();
+    ++count;
+  }
+  response->set_number(sum);
+  response->set_data(absl::StrCat(count));
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::Down(ServerContext* context, const DownRequest* request, ServerWriter<Payload>* writer) {
+  for (const Pair& pair : request->initial()) context->AddInitialMetadata(pair.key(), pair.value());
+  for (const Pair& pair : request->trailing()) context->AddTrailingMetadata(pair.key(), pair.value());
+  if (!request->initial().empty()) writer->SendInitialMetadata();
+  Payload message;
+  message.set_data(std::string(static_cast<size_t>(request->size()), 'd'));
+  bool reader_gone = false;
+  for (int64_t i = 0; i < request->count() && !reader_gone; ++i) {
+    message.set_number(i);
+    reader_gone = !writer->Write(message);
+    if (!request->gate().empty() && !reader_gone) {
+      absl::MutexLock lock(&mu_);
+      ++gates_[request->gate()].entered;
+    }
+  }
+  if (!request->gate().empty()) {
+    absl::MutexLock lock(&mu_);
+    Gate& gate = gates_[request->gate()];
+    ++gate.left;
+    if (context->IsCancelled()) ++gate.cancelled;
+  }
+  return absl::Status(static_cast<absl::StatusCode>(request->code()), request->message());
+}
+
+absl::Status TestServiceImpl::Chat(ServerContext*, ServerReaderWriter<Payload, Payload>* stream) {
+  Payload message;
+  while (stream->Read(&message)) {
+    if (!stream->Write(message)) return absl::AbortedError("the reader is gone");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::BlockUp(ServerContext* context, ServerReader<Payload>* reader, Payload* response) {
+  // The first message names the gate, the rest is read once it is open.
+  Payload message;
+  if (!reader->Read(&message)) return absl::InvalidArgumentError("no gate");
+  GateState state;
+  Pass(context, message.data(), &state);
+  int64_t count = 0;
+  while (reader->Read(&message)) ++count;
+  response->set_number(count);
+  return absl::OkStatus();
+}
+
+absl::Status TestServiceImpl::HangUp(ServerContext*, ServerReaderWriter<Payload, Payload>* stream) {
+  Payload message;
+  if (!stream->Read(&message)) return absl::InvalidArgumentError("no code");
+  return absl::Status(static_cast<absl::StatusCode>(message.number()), "hung up");
+}
+
+}  // namespace nearcall::testing

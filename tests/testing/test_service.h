@@ -1,0 +1,54 @@
+#ifndef NEARCALL_TESTS_TESTING_TEST_SERVICE_H_
+#define NEARCALL_TESTS_TESTING_TEST_SERVICE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "nearcall/nearcall.h"
+#include "protos/testing/test_service.nearcall.h"
+#include "protos/testing/test_service.pb.h"
+
+namespace nearcall::testing {
+
+// The service of test_service.proto.
+//
+// Threads: thread-safe. Blocks where the proto says so.
+class TestServiceImpl final : public TestService::Service {
+ public:
+  absl::Status Echo(ServerContext*, const Payload* request, Payload* response) override;
+  absl::Status Produce(ServerContext*, const Payload* request, Payload* response) override;
+  absl::Status Fail(ServerContext*, const FailRequest* request, Payload*) override;
+  absl::Status Throw(ServerContext*, const ThrowRequest* request, Payload*) override;
+  absl::Status Inspect(ServerContext* context, const InspectRequest* request, CallInfo* response) override;
+  absl::Status Block(ServerContext* context, const GateRequest* request, GateState* response) override;
+  absl::Status Open(ServerContext*, const GateRequest* request, GateState* response) override;
+  absl::Status Look(ServerContext*, const GateRequest* request, GateState* response) override;
+  absl::Status Nest(ServerContext* context, const NestRequest* request, NestReply* response) override;
+  absl::Status Up(ServerContext*, ServerReader<Payload>* reader, Payload* response) override;
+  absl::Status Down(ServerContext* context, const DownRequest* request, ServerWriter<Payload>* writer) override;
+  absl::Status Chat(ServerContext*, ServerReaderWriter<Payload, Payload>* stream) override;
+  absl::Status BlockUp(ServerContext* context, ServerReader<Payload>* reader, Payload* response) override;
+  absl::Status HangUp(ServerContext*, ServerReaderWriter<Payload, Payload>* stream) override;
+
+ private:
+  struct Gate {
+    bool open = false;
+    int64_t entered = 0;
+    int64_t left = 0;
+    int64_t cancelled = 0;
+  };
+  void Describe(const Gate& gate, GateState* state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Pass(ServerContext* context, const std::string& gate, GateState* state);
+
+  absl::Mutex mu_;
+  absl::CondVar changed_;
+  std::map<std::string, Gate> gates_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::shared_ptr<Channel>> channels_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace nearcall::testing
+
+#endif  // NEARCALL_TESTS_TESTING_TEST_SERVICE_H_
