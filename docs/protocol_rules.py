@@ -141,6 +141,7 @@ RULES = [
     ("an empty fragment", (REQUEST_ONLY, message(b"", 0, 7)), {}, CLOSED),
     ("fragments that do not fit", (REQUEST_ONLY, message(WORLD[:3], 0, 4), message(WORLD[3:], 0, 1)), {}, CLOSED),
     ("an end before the last fragment", (REQUEST_ONLY, message(WORLD[:3], END_STREAM, 4)), {}, CLOSED),
+    ("an end and no message in the request", (request(message=b"", flags=END_STREAM),), {}, INVALID_ARGUMENT),
     ("an end without a message", (REQUEST_ONLY, message(b"", NO_MESSAGE | END_STREAM)), {}, INVALID_ARGUMENT),
     ("not of the method's type", (request(message=b"\xff"),), {}, INVALID_ARGUMENT),
     ("too much credit", (REQUEST_ONLY, *[frame(CREDIT, call=CALL, extra=2**32 - 1)] * 260), {}, CLOSED),

@@ -188,7 +188,8 @@ TEST(FrameHeader, OneAndTwoFlippedBitsGiveNoNonsense) {
 }
 
 TEST(FrameHeader, RandomHeadersGiveNoNonsense) {
-  std::mt19937 random(1);
+  std::mt19937 generator(1);
+  const auto random = [&generator] { return static_cast<uint32_t>(generator()); };
   for (int i = 0; i < 2'000'000; ++i) {
     FrameHeader header{random(), static_cast<uint8_t>(random() % 16), static_cast<uint8_t>(random()),
                        static_cast<uint16_t>(random()), random(), random()};
