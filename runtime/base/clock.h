@@ -51,6 +51,19 @@ inline uint64_t CycleCount() {
 #endif
 }
 
+// About how often CycleCount counts in a span of time; on x86 a typical machine's rate is taken for all.
+inline uint64_t CyclesIn(uint64_t nanos) {
+#if defined(__x86_64__)
+  return nanos * 2;
+#elif defined(__aarch64__)
+  uint64_t frequency;
+  asm volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
+  return nanos * (frequency / 1'000'000) / 1'000;
+#else
+  return nanos;
+#endif
+}
+
 }  // namespace nearcall
 
 #endif  // NEARCALL_RUNTIME_BASE_CLOCK_H_

@@ -63,7 +63,7 @@ class Reactor {
   // blocks.
   void PeekIfQuiet() {
     const uint64_t now = CycleCount();
-    if (now - last_use_.load(std::memory_order_relaxed) > kQuietCycles) Peek();
+    if (now - last_use_.load(std::memory_order_relaxed) > CyclesIn(kQuietNanos)) Peek();
     last_use_.store(now, std::memory_order_relaxed);
   }
 
@@ -126,7 +126,7 @@ class Reactor {
   enum RoleState : uint64_t { kFree = 0, kHeld = 1, kLent = 2, kStateMask = 3 };
   enum class Pass { kIdle, kProgress, kRoleLost };
 
-  static constexpr uint64_t kQuietCycles = 2'000'000;
+  static constexpr uint64_t kQuietNanos = 1'000'000;
 
   void Peek();
   // Looks once at every active Pollable.

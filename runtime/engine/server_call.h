@@ -141,7 +141,7 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   ServerSession<W>* const session = session_;
   const uint64_t began = CycleCount();
   method->handler->Run(this);
-  const bool was_long = CycleCount() - began > kLongRunCycles;
+  const bool was_long = CycleCount() - began > CyclesIn(kLongRunNanos);
   running = outer;
   // If Finish was called on another thread it may be the second end in no time: `this` is used with care from here on.
   if (holds_frame_) ReleaseFrame();  // the handler never read
@@ -234,7 +234,7 @@ bool SessionCall<W>::SendInitialMetadata() {
   header.extra = static_cast<uint32_t>(head.size());
   header.size = static_cast<uint32_t>(kHeaderSize + head.size());
   return session_->sender()->Send(
-             header, [&](uint8_t* to) { std::memcpy(to, head.data(), head.size()); }, kNever,
+             header, [&](uint8_t* to) { std::memcpy(to, head.data(), head.size()); }, deadline(),
              [this] { return cancelled(); }) == SendResult::kSent;
 }
 

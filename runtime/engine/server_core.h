@@ -23,7 +23,7 @@ inline constexpr int kLongRuns = 64;
 inline constexpr int64_t kShortRunNanos = 50'000;
 // A handler on the poller's thread that takes this long (a tenth of a millisecond, give or take the CPU) goes to a
 // worker next time: it holds up every connection.
-inline constexpr uint64_t kLongRunCycles = 200'000;
+inline constexpr uint64_t kLongRunNanos = 100'000;
 
 // One method that a server serves.
 struct ServedMethod {

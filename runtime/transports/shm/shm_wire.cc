@@ -86,6 +86,10 @@ Received ShmWire::Violation(const char* what) {
 
 bool ShmWire::PrepareSleep() {
   if (announced_ != head_) Announce();
+  if (++sleeps_ >= kSleepsPerSilence) {
+    doorbell_.Silence();  // before the announcement below: what rings after it stays
+    sleeps_ = 0;
+  }
   ++epoch_;
   if ((epoch_ & 1) == 0) ++epoch_;
   own_control_->sleep_epoch.exchange(epoch_, std::memory_order_seq_cst);  // pairs with Flush and Announce
@@ -98,10 +102,6 @@ bool ShmWire::PrepareSleep() {
 
 void ShmWire::FinishSleep(uint32_t ready) {
   if ((epoch_ & 1) != 0) own_control_->sleep_epoch.store(++epoch_, std::memory_order_release);
-  if ((ready & (1u << kDoorbellFd)) != 0 && ++rings_ >= kRingsPerSilence) {
-    doorbell_.Silence();
-    rings_ = 0;
-  }
   if ((ready & (1u << kSocketFd)) != 0) CheckSocket();
 }
 

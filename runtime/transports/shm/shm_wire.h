@@ -119,7 +119,7 @@ class ShmWire {
   enum : int { kDoorbellFd, kSocketFd };
   static constexpr uint64_t kAlignment = 8;
   // Each ring is an event of its own, so the doorbell need not be emptied each time: only long before it is full.
-  static constexpr uint32_t kRingsPerSilence = 256;
+  static constexpr uint32_t kSleepsPerSilence = 256;
   // What Commit clears behind a frame.
   static constexpr uint64_t kWord = 8;
   static uint64_t Stride(size_t size) { return (size + kAlignment - 1) & ~(kAlignment - 1); }
@@ -157,7 +157,7 @@ class ShmWire {
   const bool trusted_;
   bool peer_gone_ = false;
   uint32_t epoch_ = 0;
-  uint32_t rings_ = 0;  // heard since the doorbell was emptied
+  uint32_t sleeps_ = 0;  // since the doorbell was emptied; there is at most one ring for each
   absl::Status status_;
 
   // The epoch that was rung for, so that one sleep takes one ring. Both groups ring; a lost update is a ring too many.
