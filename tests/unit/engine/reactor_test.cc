@@ -116,7 +116,6 @@ TEST_P(ReactorTest, ManyWaitersTakeTurns) {
     std::atomic<WaitSpot*> spot{nullptr};
   };
   std::vector<Waiter> waiters(kThreads);
-  std::atomic<int> polled_by_others{0};
   const auto bell = std::make_shared<Bell>([&] {
     for (Waiter& waiter : waiters) {
       const int asked = waiter.asked.load();
