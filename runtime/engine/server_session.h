@@ -76,6 +76,9 @@ class ServerSession final : public ServerConnection {
   SessionCall<W>** Entry(uint32_t id);
   void Forget(SessionCall<W>* call);
   void ReapEnded();
+  // The calls in use that are not on their way out: a caller that has its answer may well be back before the thread that
+  // gave it has gone.
+  size_t Unanswered();
   Polled OnClosed();
 
   const std::unique_ptr<W> wire_;
@@ -239,7 +242,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     Refuse(id, TooLargeToReceive(options_, size), /*not_seen=*/false);
     return Handled::kDone;
   }
-  if (open_ >= options_.max_calls * 2) {  // cancelled calls whose handlers still run count, too
+  // Cancelled calls whose handlers still run count, too.
+  if (open_ >= options_.max_calls * 2 && Unanswered() >= options_.max_calls * 2) {
     Refuse(id, TooManyCalls(options_), /*not_seen=*/true);
     return Handled::kDone;
   }
@@ -388,6 +392,15 @@ void ServerSession<W>::ReapEnded() {
     Recycle(call);
     call = next;
   }
+}
+
+template <Wire W>
+size_t ServerSession<W>::Unanswered() {
+  ReapEnded();
+  size_t unanswered = open_;
+  for (const std::unique_ptr<SessionCall<W>>& call : all_calls_) unanswered -= call->answering() ? 1 : 0;
+  for (const SessionCall<W>* call : spare_) unanswered += call->answering() ? 1 : 0;
+  return unanswered;
 }
 
 // --- Ending ---

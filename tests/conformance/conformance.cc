@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 
@@ -111,7 +112,7 @@ Conformance::Stub Conformance::Connect(const ChannelOptions& options) const {
 }
 
 void Conformance::ExpectServes(TestService::Stub* stub) {
-  static int64_t number = 0;
+  static std::atomic<int64_t> number{0};
   ClientContext context;
   Payload response;
   const Payload request = PayloadOf(20, ++number);
