@@ -96,6 +96,9 @@ class ClientSession final : public ClientConnection,
   bool OnEnd(PendingCall* call, const Frame& frame);
   bool OnEndWithHead(PendingCall* call, const Frame& frame);
   void OnClosed(absl::Status why);
+  std::unique_ptr<Inbox> NewInbox(ClientContext* context) const {
+    return std::make_unique<Inbox>(options_.max_receive_bytes, options_.receive_window, context);
+  }
   // Wakes whoever waits for the call, which is over.
   void Notify(PendingCall* call);
 
@@ -402,7 +405,7 @@ bool ClientSession<W>::OnMessage(const Frame& frame) {
   calls_.Deliver(
       frame.header.call,
       [&](PendingCall* call) {
-        if (call->inbox == nullptr) call->inbox = std::make_unique<Inbox>(options_.max_receive_bytes, nullptr);
+        if (call->inbox == nullptr) call->inbox = NewInbox(nullptr);
         switch (call->inbox->PutFrame(frame, wire_->trusted())) {
           case Inbox::Put::kOk:
             return false;

@@ -27,7 +27,8 @@ class ClientStream final : public internal::ClientCall {
         deadline_(deadline),
         call_(context, internal::InMessage()) {
     call_.is_stream = true;
-    call_.inbox = std::make_unique<Inbox>(session_->options_.max_receive_bytes, context);
+    call_.credit.Reset(session_->options_.send_window);
+    call_.inbox = session_->NewInbox(context);
   }
   ~ClientStream() override { End(/*cancel=*/true).IgnoreError(); }
 

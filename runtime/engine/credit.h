@@ -13,8 +13,9 @@ namespace nearcall {
 // Threads: thread-safe; one writer at a time.
 class Credit {
  public:
+  explicit Credit(int64_t initial = kInitialCredit) : balance_(initial) {}
   // As new. Nobody may use it meanwhile.
-  void Reset() { balance_.store(kInitialCredit, std::memory_order_relaxed); }
+  void Reset(int64_t initial = kInitialCredit) { balance_.store(initial, std::memory_order_relaxed); }
   // Whether a message may be sent now.
   bool available() const { return balance_.load(std::memory_order_seq_cst) > 0; }
   // Pays for one message.
@@ -26,7 +27,7 @@ class Credit {
 
  private:
   static constexpr int64_t kMaxBalance = int64_t{1} << 40;
-  std::atomic<int64_t> balance_{kInitialCredit};
+  std::atomic<int64_t> balance_;
 };
 
 }  // namespace nearcall

@@ -161,7 +161,7 @@ bool Inbox::TakeDirect(Got* got) {
 }
 
 uint32_t Inbox::TakeGrant() {
-  if (used_ < static_cast<uint64_t>(kInitialCredit) / 2) return 0;
+  if (used_ < static_cast<uint64_t>(window_) / 2 || used_ == 0) return 0;
   internal::MutexLock lock(&mu_);
   if (ended_) return 0;
   const uint32_t grant = static_cast<uint32_t>(std::min<uint64_t>(used_, UINT32_MAX));

@@ -26,8 +26,10 @@ namespace nearcall {
 // Threads: the poller puts, one reader takes; Close from any thread.
 class Inbox {
  public:
-  // `max_message_bytes` is the receive limit (-1: none); `context`, where not null, can be cancelled.
-  Inbox(int64_t max_message_bytes, ClientContext* context) : max_message_bytes_(max_message_bytes), spot_(context) {}
+  // `max_message_bytes` is the receive limit (-1: none), `window` what the sender may have under way; `context`, where
+  // not null, can be cancelled.
+  Inbox(int64_t max_message_bytes, int64_t window, ClientContext* context)
+      : max_message_bytes_(max_message_bytes), window_(window), spot_(context), balance_(window) {}
   ~Inbox() { delete big_; }
 
   enum class Put : uint8_t {
@@ -75,6 +77,7 @@ class Inbox {
   bool TakeDirect(Got* got);
 
   const int64_t max_message_bytes_;
+  const int64_t window_;
   WaitSpot spot_;
   std::atomic<bool> ready_{false};  // whether the reader has something to look at; pairs with itself
 
@@ -83,7 +86,7 @@ class Inbox {
   std::deque<std::string>* big_ ABSL_GUARDED_BY(mu_) = nullptr;  // made when needed: an empty deque allocates
   std::string partial_ ABSL_GUARDED_BY(mu_);                     // of a message whose last fragment is still to come
   uint64_t partial_left_ ABSL_GUARDED_BY(mu_) = 0;               // bytes of it still to come
-  int64_t balance_ ABSL_GUARDED_BY(mu_) = kInitialCredit;
+  int64_t balance_ ABSL_GUARDED_BY(mu_);
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   internal::InMessage* offered_ ABSL_GUARDED_BY(mu_) = nullptr;

@@ -43,7 +43,10 @@ class SessionCall final : public internal::ServerCall, public Runnable {
   ServedMethod* method() const { return method_; }
   ServerContext* context() override { return &context_; }
   Inbox* inbox() {
-    if (inbox_ == nullptr) inbox_ = std::make_unique<Inbox>(session_->options().max_receive_bytes, nullptr);
+    if (inbox_ == nullptr) {
+      const SessionOptions& options = session_->options();
+      inbox_ = std::make_unique<Inbox>(options.max_receive_bytes, options.receive_window, nullptr);
+    }
     return inbox_.get();
   }
   // The caller grants more room. False if that is absurd. Poller.
@@ -119,7 +122,7 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, int64_t deadline) 
   method_ = method;
   internal::ServerContextAccess::Reset(&context_, session_->options().peer.get(), method->name, deadline);
   inbox_.reset();
-  credit_.Reset();
+  credit_.Reset(session_->options().send_window);
   metadata_sent_ = started = finished_in_run_ = false;
   answering_.store(false, std::memory_order_relaxed);
   ends_.store(0, std::memory_order_relaxed);

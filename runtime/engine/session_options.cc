@@ -1,9 +1,33 @@
 #include "runtime/engine/session_options.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "runtime/engine/message_sender.h"
 
 namespace nearcall {
+
+SessionOptions OptionsOfChannel(const ChannelOptions& options, std::shared_ptr<const Peer> peer) {
+  SessionOptions session;
+  session.peer = std::move(peer);
+  session.max_receive_bytes = options.max_receive_message_bytes;
+  session.max_send_bytes = options.max_send_message_bytes;
+  session.receive_window = std::max(options.stream_window_bytes, 1);
+  return session;
+}
+
+SessionOptions OptionsOfServer(const ServerOptions& options, std::shared_ptr<const Peer> peer) {
+  SessionOptions session;
+  session.peer = std::move(peer);
+  session.max_calls = static_cast<uint32_t>(options.max_concurrent_calls_per_connection);
+  session.max_receive_bytes = options.max_receive_message_bytes;
+  session.max_send_bytes = options.max_send_message_bytes;
+  session.receive_window = std::max(options.stream_window_bytes, 1);
+  return session;
+}
+
+int64_t WindowFromWire(uint32_t window) { return window == 0 ? kInitialCredit : window; }
 
 absl::Status TooManyCalls(const SessionOptions& options) {
   return absl::ResourceExhaustedError(absl::StrCat("the connection to ", options.peer->address, " has ",

@@ -5,7 +5,10 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "nearcall/channel.h"
 #include "nearcall/peer.h"
+#include "nearcall/server.h"
+#include "runtime/wire/frame.h"
 
 namespace nearcall {
 
@@ -15,7 +18,16 @@ struct SessionOptions {
   uint32_t max_calls = 0;          // that may be open at once
   int64_t max_receive_bytes = -1;  // of one message; -1: no limit
   int64_t max_send_bytes = -1;
+  // Bytes of messages that a sender may have under way on one stream: what we let the peer, and what it lets us.
+  int64_t receive_window = kInitialCredit;
+  int64_t send_window = kInitialCredit;
 };
+
+// The side of a connection that belongs to a channel, or to a server; what the other side decides is filled in after.
+SessionOptions OptionsOfChannel(const ChannelOptions& options, std::shared_ptr<const Peer> peer);
+SessionOptions OptionsOfServer(const ServerOptions& options, std::shared_ptr<const Peer> peer);
+// A window as the handshake says it: 0 stands for the default.
+int64_t WindowFromWire(uint32_t window);
 
 // What is said of one call that is over a limit of its connection; RESOURCE_EXHAUSTED.
 absl::Status TooManyCalls(const SessionOptions& options);

@@ -118,7 +118,7 @@ class ServerHandshake final : public Pollable {
     for (const int wanted : hello.carriers()) {
       const auto carrier = static_cast<protocol::Carrier>(wanted);
       if (!Offers(carrier)) continue;
-      why = TryCarrier(carrier);
+      why = TryCarrier(carrier, hello);
       if (why.ok()) return;
     }
     Refuse(why);
@@ -141,25 +141,23 @@ class ServerHandshake final : public Pollable {
   }
 
   // Makes the session and welcomes the client.
-  absl::Status TryCarrier(protocol::Carrier carrier) {
+  absl::Status TryCarrier(protocol::Carrier carrier, const protocol::Hello& hello) {
     CarrierDriver* const driver = FindCarrier(carrier);
     if (driver == nullptr) return absl::UnimplementedError("the server was built without this carrier");
     ServerCore* const core = options_->core;
-    SessionOptions session;
     Peer peer = peer_;
     if (!driver->transport().empty()) peer.transport = driver->transport();
-    session.peer = std::make_shared<const Peer>(std::move(peer));
-    session.max_calls = static_cast<uint32_t>(core->options().max_concurrent_calls_per_connection);
-    session.max_receive_bytes = core->options().max_receive_message_bytes;
-    session.max_send_bytes = core->options().max_send_message_bytes;
+    SessionOptions session = OptionsOfServer(core->options(), std::make_shared<const Peer>(std::move(peer)));
+    session.send_window = WindowFromWire(hello.stream_window());
+    protocol::Welcome welcome;
+    welcome.set_max_calls(session.max_calls);
+    welcome.set_stream_window(static_cast<uint32_t>(session.receive_window));
     std::vector<Fd> reply;
     absl::StatusOr<std::shared_ptr<ServerConnection>> connection =
         driver->Accept(&socket_, &reader_.fds(), core, std::move(session), &reply);
     if (!connection.ok()) return connection.status();
-    protocol::Welcome welcome;
     welcome.set_version(kProtocolVersion);
     welcome.set_carrier(carrier);
-    welcome.set_max_calls(static_cast<uint32_t>(core->options().max_concurrent_calls_per_connection));
     welcome.set_agent(AgentName());
     std::vector<int> fds;
     for (const Fd& fd : reply) fds.push_back(fd.get());

@@ -1,5 +1,6 @@
 #include "runtime/stream/dial.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,7 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> Establish(Fd socket, Peer peer
   hello.set_min_version(kProtocolVersion);
   hello.set_max_version(kProtocolVersion);
   hello.set_agent(AgentName());
+  hello.set_stream_window(static_cast<uint32_t>(std::max(options.channel->stream_window_bytes, 1)));
   // At most one of the carriers brings descriptors: the ring.
   std::unique_ptr<CarrierDriver::Offer> offer;
   std::vector<int> fds;
@@ -49,11 +51,9 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> Establish(Fd socket, Peer peer
     peer.transport = transport;
     peer.address = absl::StrCat(transport, peer.address.substr(peer.address.find(':')));
   }
-  SessionOptions session;
-  session.peer = std::make_shared<const Peer>(std::move(peer));
+  SessionOptions session = OptionsOfChannel(*options.channel, std::make_shared<const Peer>(std::move(peer)));
   session.max_calls = welcome->max_calls();
-  session.max_receive_bytes = options.channel->max_receive_message_bytes;
-  session.max_send_bytes = options.channel->max_send_message_bytes;
+  session.send_window = WindowFromWire(welcome->stream_window());
   const std::string address = session.peer->address;
   absl::StatusOr<std::shared_ptr<ClientConnection>> connection =
       driver->Connect(std::move(socket), std::move(offer), std::move(received), options.reactor, std::move(session));

@@ -55,7 +55,8 @@ inline constexpr uint8_t kStream = 32;     // kRequest: the call may have more t
 inline constexpr uint32_t kMagic = 0x4c41434e;
 inline constexpr uint32_t kProtocolVersion = 1;
 
-// Bytes of messages that a stream's sender may have under way before the receiver grants more. A message may be sent
+// Bytes of messages that a stream's sender may have under way before the receiver grants more, unless the handshake says
+// otherwise. A message may be sent
 // while the balance is positive and then costs its size plus kMessageOverhead: a balance below zero holds the next one.
 inline constexpr int64_t kInitialCredit = 64 * 1024;
 inline constexpr int64_t kMessageOverhead = 32;

@@ -20,6 +20,8 @@ struct ChannelOptions {
   int max_receive_message_bytes = 4 << 20;
   // The largest request that a call sends, in bytes. -1: no limit but the server's.
   int max_send_message_bytes = -1;
+  // Bytes of messages that the server may have under way to one stream of ours that does not read. At least 1.
+  int stream_window_bytes = 64 << 10;
   // How long one attempt to connect may take, handshake included.
   absl::Duration connect_timeout = absl::Seconds(5);
   // After a failed attempt the next one waits: from `initial`, times 1.6 each time, to `max`, give or take 20%.

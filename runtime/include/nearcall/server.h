@@ -17,6 +17,8 @@ struct ServerOptions {
   int max_receive_message_bytes = 4 << 20;
   // The largest response that a call sends, in bytes. -1: no limit but the caller's.
   int max_send_message_bytes = -1;
+  // Bytes of messages that a caller may have under way to one stream whose handler does not read. At least 1.
+  int stream_window_bytes = 64 << 10;
   // Whether a `tcp:` address may be other than loopback. Nothing is encrypted or authenticated: for trusted networks
   // only.
   bool allow_remote = false;

@@ -67,16 +67,15 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> InprocTransport::Dial(const Ad
   }
   ServerCore* const core = at->second;
   auto [client_wire, server_wire] = InprocWire::MakePair();
-  const auto max_calls = static_cast<uint32_t>(core->options().max_concurrent_calls_per_connection);
   const std::shared_ptr<const Peer> peer = ThisProcess(address.text);
-  auto client = std::make_shared<ClientSession<InprocWire>>(
-      std::move(client_wire), options.reactor,
-      SessionOptions{peer, max_calls, options.channel->max_receive_message_bytes,
-                     options.channel->max_send_message_bytes});
-  core->AddConnection(std::make_shared<ServerSession<InprocWire>>(
-      std::move(server_wire), core,
-      SessionOptions{peer, max_calls, core->options().max_receive_message_bytes,
-                     core->options().max_send_message_bytes}));
+  SessionOptions client_options = OptionsOfChannel(*options.channel, peer);
+  SessionOptions server_options = OptionsOfServer(core->options(), peer);
+  client_options.max_calls = server_options.max_calls;
+  client_options.send_window = server_options.receive_window;
+  server_options.send_window = client_options.receive_window;
+  auto client = std::make_shared<ClientSession<InprocWire>>(std::move(client_wire), options.reactor, client_options);
+  core->AddConnection(
+      std::make_shared<ServerSession<InprocWire>>(std::move(server_wire), core, std::move(server_options)));
   options.reactor->Add(client);
   return client;
 }

@@ -63,7 +63,7 @@ class InboxTest : public ::testing::Test {
 };
 
 TEST_F(InboxTest, GivesMessagesInOrder) {
-  Inbox inbox(-1, nullptr);
+  Inbox inbox(-1, kInitialCredit, nullptr);
   EXPECT_FALSE(inbox.HasMessageOrEnd());
   for (int i = 0; i < 100; ++i) ASSERT_EQ(PutMessage(&inbox, std::string(static_cast<size_t>(i), 'a')), Put::kOk);
   EXPECT_TRUE(inbox.HasMessageOrEnd());
@@ -78,7 +78,7 @@ TEST_F(InboxTest, GivesMessagesInOrder) {
 }
 
 TEST_F(InboxTest, PutsFragmentsTogether) {
-  Inbox inbox(-1, nullptr);
+  Inbox inbox(-1, kInitialCredit, nullptr);
   EXPECT_EQ(PutPart(&inbox, "abc", 5), Put::kOk);
   EXPECT_FALSE(inbox.HasMessageOrEnd());
   EXPECT_EQ(PutPart(&inbox, "d", 4), Put::kOk);
@@ -96,12 +96,12 @@ TEST_F(InboxTest, FragmentsThatDoNotFitAreViolations) {
   for (const Case& bad : {Case{0, 5, 0}, Case{1, 5, 0}, Case{1, 3, 0}, Case{6, 0, 0}, Case{1, 0xffffffff, 0},
                           Case{0, 0, frame_flags::kEndStream | frame_flags::kNoMessage},
                           Case{2, 3, frame_flags::kEndStream}}) {
-    Inbox inbox(-1, nullptr);
+    Inbox inbox(-1, kInitialCredit, nullptr);
     ASSERT_EQ(PutPart(&inbox, "abc", 5), Put::kOk);
     EXPECT_EQ(PutPart(&inbox, std::string(bad.size, 'x'), bad.left, bad.flags), Put::kViolation)
         << bad.size << ", " << bad.left;
   }
-  Inbox inbox(-1, nullptr);
+  Inbox inbox(-1, kInitialCredit, nullptr);
   EXPECT_EQ(PutPart(&inbox, "", 5), Put::kViolation) << "an empty first fragment";
   Inbox ended(-1, nullptr);
   EXPECT_EQ(PutPart(&ended, "", 0, frame_flags::kEndStream | frame_flags::kNoMessage), Put::kOk);
@@ -110,7 +110,7 @@ TEST_F(InboxTest, FragmentsThatDoNotFitAreViolations) {
 }
 
 TEST_F(InboxTest, LimitsAreExactAndComeBeforeMemory) {
-  Inbox inbox(10, nullptr);
+  Inbox inbox(10, kInitialCredit, nullptr);
   EXPECT_EQ(PutMessage(&inbox, std::string(10, 'x')), Put::kOk);
   EXPECT_EQ(PutMessage(&inbox, std::string(11, 'x')), Put::kTooLarge);
   EXPECT_EQ(PutPart(&inbox, "abc", 7), Put::kOk);
@@ -123,7 +123,7 @@ TEST_F(InboxTest, LimitsAreExactAndComeBeforeMemory) {
 }
 
 TEST_F(InboxTest, MoreThanWasGrantedIsAViolation) {
-  Inbox inbox(-1, nullptr);
+  Inbox inbox(-1, kInitialCredit, nullptr);
   int64_t spent = 0;
   const std::string message(1000, 'x');
   for (; spent < kInitialCredit; spent += 1000 + kMessageOverhead) ASSERT_EQ(PutMessage(&inbox, message), Put::kOk);
@@ -136,7 +136,7 @@ TEST_F(InboxTest, MoreThanWasGrantedIsAViolation) {
 
 // What was read is granted anew, in portions that are worth a frame, and exactly as much.
 TEST_F(InboxTest, GrantsWhatWasRead) {
-  Inbox inbox(-1, nullptr);
+  Inbox inbox(-1, kInitialCredit, nullptr);
   Credit credit;
   int64_t under_way = 0, granted = 0, sent = 0;
   for (int i = 0; i < 5000; ++i) {
@@ -162,7 +162,7 @@ TEST_F(InboxTest, GrantsWhatWasRead) {
 
 TEST_F(InboxTest, CloseKeepsOrDropsWhatIsThere) {
   for (const bool drop : {false, true}) {
-    Inbox inbox(-1, nullptr);
+    Inbox inbox(-1, kInitialCredit, nullptr);
     PutMessage(&inbox, "small");
     PutPart(&inbox, "abc", 3);
     PutPart(&inbox, "def", 0);
@@ -180,7 +180,7 @@ TEST_F(InboxTest, CloseKeepsOrDropsWhatIsThere) {
 // A reader that waits and a poller that delivers, in small steps, with and without the reader being there in time.
 TEST_F(InboxTest, AReaderWaitsForItsPoller) {
   constexpr int kCount = 20'000;
-  Inbox inbox(-1, nullptr);
+  Inbox inbox(-1, kInitialCredit, nullptr);
   Credit credit;
   std::atomic<bool> over{false};
   ASSERT_TRUE(reactor_.TryAcquire());  // somebody else polls: the reader follows
