@@ -28,8 +28,9 @@ void EmitMock(const Service& service, Writer* out);
 std::vector<std::string> ClientParameters(const Method& method);
 std::string ClientStream(const Method& method, const char* suffix);
 
-// The parameters of a unary method's asynchronous form.
+// The parameters of a method's asynchronous forms: of a unary one with a callback, of any with a reactor.
 std::vector<std::string> AsyncParameters(const Method& method);
+std::vector<std::string> ReactorParameters(const Method& method);
 
 }  // namespace codegen
 }  // namespace nearcall

@@ -56,18 +56,24 @@ void EmitUnaryInterface(const Method& method, Writer* out) {
   if (method.deprecated) out->Print("#pragma GCC diagnostic pop\n");
 }
 
+// The declarations of a method's asynchronous forms: with a callback where it is unary, and with a reactor.
+void EmitAsyncDeclarations(const Method& method, const char* before, const char* after, Writer* out) {
+  const std::string start = absl::StrCat(before, "void ", method.name, "(");
+  if (method.kind == Method::kUnary) out->List(start, AsyncParameters(method), after);
+  out->List(start, ReactorParameters(method), after);
+}
+
 void EmitAsyncInterface(const Service& service, Writer* out) {
   out->Print(
-      "// The asynchronous forms of the unary methods: each returns at once "
-      "and runs its callback exactly once, later.\n"
-      "// Context, request and response must live until then.\n"
+      "// The asynchronous forms: each returns at once. A callback runs exactly "
+      "once, later; a reactor's StartCall begins its call.\n"
+      "// Context, request and response must live until the call is over.\n"
       "class async_interface {\n"
       " public:\n"
       "  virtual ~async_interface() = default;\n");
   out->Indent();
   for (const Method& method : service.methods) {
-    if (method.kind != Method::kUnary) continue;
-    out->List(absl::StrCat(Deprecated(method), "virtual void ", method.name, "("), AsyncParameters(method), ") = 0;");
+    EmitAsyncDeclarations(method, absl::StrCat(Deprecated(method), "virtual ").c_str(), ") = 0;", out);
   }
   out->Outdent();
   out->Print("};\nvirtual async_interface* async() { return nullptr; }\n");
@@ -120,36 +126,30 @@ void EmitStub(const Service& service, Writer* out) {
       EmitStreamingWrapper(method, "", out);
     }
   }
-  if (service.HasUnary()) out->Print("async_interface* async() override { return &async_stub_; }\n");
+  out->Print("async_interface* async() override { return &async_stub_; }\n");
   out->Outdent();
   out->Print("\n private:\n");
   out->Indent();
-  if (service.HasUnary()) {
-    out->Print(
-        "class async_stub final : public async_interface {\n"
-        " public:\n"
-        "  explicit async_stub(::nearcall::Channel* channel) : "
-        "channel_(channel) {}\n");
-    out->Indent();
-    for (const Method& method : service.methods) {
-      if (method.kind != Method::kUnary) continue;
-      out->List(absl::StrCat("void ", method.name, "("), AsyncParameters(method), ") override;");
-    }
-    out->Outdent();
-    out->Print(
-        "\n"
-        " private:\n"
-        "  ::nearcall::Channel* const channel_;\n"
-        "};\n"
-        "\n");
-  }
+  out->Print(
+      "class async_stub final : public async_interface {\n"
+      " public:\n"
+      "  explicit async_stub(::std::shared_ptr<::nearcall::Channel> channel) : channel_(::std::move(channel)) {}\n");
+  out->Indent();
+  for (const Method& method : service.methods) EmitAsyncDeclarations(method, "", ") override;", out);
+  out->Outdent();
+  out->Print(
+      "\n"
+      " private:\n"
+      "  const ::std::shared_ptr<::nearcall::Channel> channel_;\n"
+      "};\n"
+      "\n");
   for (const Method& method : service.methods) {
     if (method.kind == Method::kUnary) continue;
     out->List(absl::StrCat(ClientStream(method, ""), "* ", method.raw_name, "("), ClientParameters(method),
               ") override;");
   }
   out->Print("const ::std::shared_ptr<::nearcall::Channel> channel_;\n");
-  if (service.HasUnary()) out->Print("async_stub async_stub_{channel_.get()};\n");
+  out->Print("async_stub async_stub_{channel_};\n");
   out->Outdent();
   out->Print("};\n");
 }
@@ -167,6 +167,27 @@ void EmitUnaryDefinitions(const Service& service, const Method& method, Writer* 
       "  channel_->UnaryCallAsync($constant$, context, *request, response, "
       "::std::move(done));\n}\n\n",
       {{"constant", method.constant}});
+}
+
+void EmitReactorDefinition(const Service& service, const Method& method, Writer* out) {
+  out->List(absl::StrCat("void ", service.name, "::Stub::async_stub::", method.name, "("), ReactorParameters(method),
+            ") {");
+  out->Indent();
+  if (method.kind == Method::kUnary) {
+    out->Print(
+        "::nearcall::internal::BindUnary(channel_, &$constant$, context, *request, response, reactor);\n",
+        {{"constant", method.constant}});
+  } else {
+    const bool one_request = method.kind == Method::kServerStreaming;
+    const bool one_response = method.kind == Method::kClientStreaming;
+    out->List("reactor->driver()->Bind(",
+              {"channel_", absl::StrCat("&", method.constant), "context",
+               one_request ? "::nearcall::internal::OutMessage(*request)" : "::absl::nullopt",
+               one_response ? "::nearcall::internal::InMessage(response)" : "::absl::nullopt"},
+              ");");
+  }
+  out->Outdent();
+  out->Print("}\n\n");
 }
 
 void EmitStreamingDefinition(const Service& service, const Method& method, Writer* out) {
@@ -215,6 +236,23 @@ std::vector<std::string> AsyncParameters(const Method& method) {
           "::std::function<void(::absl::Status)> done"};
 }
 
+std::vector<std::string> ReactorParameters(const Method& method) {
+  const std::string request = absl::StrCat("const ", method.request, "* request");
+  const std::string response = absl::StrCat(method.response, "* response");
+  switch (method.kind) {
+    case Method::kUnary:
+      return {kContext, request, response, "::nearcall::ClientUnaryReactor* reactor"};
+    case Method::kClientStreaming:
+      return {kContext, response, absl::StrCat("::nearcall::ClientWriteReactor<", method.request, ">* reactor")};
+    case Method::kServerStreaming:
+      return {kContext, request, absl::StrCat("::nearcall::ClientReadReactor<", method.response, ">* reactor")};
+    case Method::kBidiStreaming:
+      break;
+  }
+  return {kContext,
+          absl::StrCat("::nearcall::ClientBidiReactor<", method.request, ", ", method.response, ">* reactor")};
+}
+
 void EmitClientClasses(const Service& service, Writer* out) {
   EmitStubInterface(service, out);
   out->Print("\n");
@@ -242,6 +280,7 @@ void EmitClientDefinitions(const Service& service, Writer* out) {
     } else {
       EmitStreamingDefinition(service, method, out);
     }
+    EmitReactorDefinition(service, method, out);
   }
 }
 

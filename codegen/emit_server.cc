@@ -31,6 +31,38 @@ std::vector<std::string> ServerParameters(const Method& method, bool named) {
   return {context, Parameter(stream, "stream", named)};
 }
 
+// The reactor that a method in callback form returns.
+std::string Reactor(const Method& method) {
+  switch (method.kind) {
+    case Method::kUnary:
+      return "::nearcall::ServerUnaryReactor";
+    case Method::kClientStreaming:
+      return absl::StrCat("::nearcall::ServerReadReactor<", method.request, ">");
+    case Method::kServerStreaming:
+      return absl::StrCat("::nearcall::ServerWriteReactor<", method.response, ">");
+    case Method::kBidiStreaming:
+      break;
+  }
+  return absl::StrCat("::nearcall::ServerBidiReactor<", method.request, ", ", method.response, ">");
+}
+
+std::vector<std::string> CallbackParameters(const Method& method, bool named) {
+  const std::string context = Parameter("::nearcall::CallbackServerContext*", "context", named);
+  const std::string request = Parameter(absl::StrCat("const ", method.request, "*"), "request", named);
+  const std::string response = Parameter(absl::StrCat(method.response, "*"), "response", named);
+  switch (method.kind) {
+    case Method::kUnary:
+      return {context, request, response};
+    case Method::kClientStreaming:
+      return {context, response};
+    case Method::kServerStreaming:
+      return {context, request};
+    case Method::kBidiStreaming:
+      break;
+  }
+  return {context};
+}
+
 const char* HandlerName(Method::Kind kind) {
   switch (kind) {
     case Method::kUnary:
@@ -43,6 +75,26 @@ const char* HandlerName(Method::Kind kind) {
       break;
   }
   return "BidiStreamingHandler";
+}
+
+
+// The constructor of a service class: what serves each method. `prefix` goes before the handlers' names.
+void EmitRegistration(const Service& service, const char* class_name, const char* prefix, Writer* out) {
+  const bool empty = service.methods.empty();
+  out->Print(empty ? "$service$::$class$::$class$() = default;\n" : "$service$::$class$::$class$() {\n",
+             {{"service", service.name}, {"class", class_name}});
+  for (const Method& method : service.methods) {
+    out->Print(
+        "  AddMethod(&$constant$,\n"
+        "            ::std::make_unique<::nearcall::internal::$prefix$$handler$<\n",
+        {{"constant", method.constant}, {"prefix", prefix}, {"handler", HandlerName(method.kind)}});
+    out->Indent(16);
+    out->List("", {class_name, method.request, method.response, absl::StrCat("&", class_name, "::", method.name)},
+              ">>(this));");
+    out->Outdent(16);
+  }
+  if (!empty) out->Print("}\n");
+  out->Print("\n$service$::$class$::~$class$() = default;\n\n", {{"service", service.name}, {"class", class_name}});
 }
 
 }  // namespace
@@ -63,26 +115,26 @@ void EmitServerClass(const Service& service, Writer* out) {
               ");");
   }
   out->Outdent();
+  out->Print(
+      "};\n"
+      "\n"
+      "// The same in callback form: each method returns a reactor that finishes its call later.\n"
+      "class CallbackService : public ::nearcall::Service {\n"
+      " public:\n"
+      "  CallbackService();\n"
+      "  ~CallbackService() override;\n");
+  out->Indent();
+  if (!service.methods.empty()) out->Print("\n");
+  for (const Method& method : service.methods) {
+    out->List(absl::StrCat("virtual ", Reactor(method), "* ", method.name, "("),
+              CallbackParameters(method, /*named=*/true), ");");
+  }
+  out->Outdent();
   out->Print("};\n");
 }
 
 void EmitServerDefinitions(const Service& service, Writer* out) {
-  if (service.methods.empty()) {
-    out->Print("$name$::Service::Service() = default;\n", {{"name", service.name}});
-  } else {
-    out->Print("$name$::Service::Service() {\n", {{"name", service.name}});
-  }
-  for (const Method& method : service.methods) {
-    out->Print(
-        "  AddMethod(&$constant$,\n"
-        "            ::std::make_unique<::nearcall::internal::$handler$<\n",
-        {{"constant", method.constant}, {"handler", HandlerName(method.kind)}});
-    out->Indent(16);
-    out->List("", {"Service", method.request, method.response, absl::StrCat("&Service::", method.name)}, ">>(this));");
-    out->Outdent(16);
-  }
-  if (!service.methods.empty()) out->Print("}\n");
-  out->Print("\n$name$::Service::~Service() = default;\n\n", {{"name", service.name}});
+  EmitRegistration(service, "Service", "", out);
   for (const Method& method : service.methods) {
     out->List(absl::StrCat("::absl::Status ", service.name, "::Service::", method.name, "("),
               ServerParameters(method, /*named=*/false), ") {");
@@ -90,6 +142,12 @@ void EmitServerDefinitions(const Service& service, Writer* out) {
         "  return ::absl::UnimplementedError(\"$method$ is not "
         "implemented\");\n}\n\n",
         {{"method", method.wire_name}});
+  }
+  EmitRegistration(service, "CallbackService", "Callback", out);
+  for (const Method& method : service.methods) {
+    out->List(absl::StrCat(Reactor(method), "* ", service.name, "::CallbackService::", method.name, "("),
+              CallbackParameters(method, /*named=*/false), ") {");
+    out->Print("  return nullptr;\n}\n\n");
   }
 }
 

@@ -88,11 +88,6 @@ std::vector<std::string> PbIncludes(const google::protobuf::FileDescriptor& desc
 
 }  // namespace
 
-bool Service::HasUnary() const {
-  return std::any_of(methods.begin(), methods.end(),
-                     [](const Method& method) { return method.kind == Method::kUnary; });
-}
-
 bool Service::HasStreaming() const {
   return std::any_of(methods.begin(), methods.end(),
                      [](const Method& method) { return method.kind != Method::kUnary; });

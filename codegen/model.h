@@ -36,7 +36,6 @@ struct Service {
   bool deprecated;
   CommentLines comments;
 
-  bool HasUnary() const;
   bool HasStreaming() const;
 };
 

@@ -42,8 +42,8 @@ std::string Escape(const std::string& name, const std::set<std::string>& taken) 
 std::set<std::string> MemberNames(const google::protobuf::ServiceDescriptor& service) {
   return {// The generated classes, which a method would hide or be a
           // constructor of, and their members.
-          "NewStub", "Service", "Stub", "StubInterface", "service_full_name", "async", "async_interface", "async_stub",
-          "async_stub_", "channel_", absl::StrCat("Mock", service.name(), "Stub"),
+          "NewStub", "Service", "CallbackService", "Stub", "StubInterface", "service_full_name", "async",
+          "async_interface", "async_stub", "async_stub_", "channel_", absl::StrCat("Mock", service.name(), "Stub"),
           // nearcall::Service's own.
           "AddMethod", "entries"};
 }
@@ -51,7 +51,7 @@ std::set<std::string> MemberNames(const google::protobuf::ServiceDescriptor& ser
 std::set<std::string> ClassNames() {
   return {
       // A class cannot have a member of its own name.
-      "NewStub", "Service", "Stub", "StubInterface", "service_full_name",
+      "NewStub", "Service", "CallbackService", "Stub", "StubInterface", "service_full_name",
       // The namespaces that generated code and GoogleMock's macros name: where there is no package, or without `::`.
       "absl", "google", "nearcall", "std", "testing", kInlineNamespace};
 }

@@ -16,11 +16,6 @@ AsyncCaller*& CallerOnThisThread() {
 
 }  // namespace
 
-void AsyncUnary::OnCancel() {
-  caller->has_cancelled_.store(true, std::memory_order_seq_cst);
-  caller->Wake();
-}
-
 bool AsyncCaller::OnItsThread() const { return CallerOnThisThread() == this; }
 
 void AsyncCaller::Stop() {
@@ -35,13 +30,13 @@ void AsyncCaller::Stop() {
   if (thread.joinable()) thread.join();
 }
 
-void AsyncCaller::Start(std::unique_ptr<AsyncUnary> call) {
-  call->caller = this;
-  call->on_done = &AsyncCaller::OnDone;
-  if (OnItsThread() && !ending_) return Send(call.release());
+void AsyncCaller::Start(std::unique_ptr<AsyncCall> call, absl::Status refused) {
+  call->caller_ = this;
+  ToStart start{std::move(call), std::move(refused)};
+  if (OnItsThread() && !ending_) return Adopt(std::move(start));
   {
     absl::MutexLock lock(&mu_);
-    to_start_.push_back(std::move(call));
+    to_start_.push_back(std::move(start));
     if (!thread_.joinable()) thread_ = std::thread([this] { Loop(); });
     work_.Signal();
   }
@@ -53,39 +48,45 @@ void AsyncCaller::Wake() {
   spot_.Notify();
 }
 
-// The poller has the call's answer; it runs under the delivery, so the call cannot end before this returns.
-void AsyncCaller::OnDone(PendingCall* pending) {
-  auto* const call = static_cast<AsyncUnary*>(pending);
-  AsyncCaller* const caller = call->caller;
+void AsyncCaller::Enqueue(AsyncCall* call) {
+  if (call->queued_.exchange(true, std::memory_order_acq_rel)) return;
   {
-    absl::MutexLock lock(&caller->mu_);
-    caller->over_.push_back(call);
+    absl::MutexLock lock(&mu_);
+    moved_.push_back(call);
   }
-  caller->Wake();
+  Wake();
+}
+
+void AsyncCaller::OnCancelled() {
+  has_cancelled_.store(true, std::memory_order_seq_cst);
+  Wake();
 }
 
 void AsyncCaller::Loop() {
   CallerOnThisThread() = this;
   for (;;) {
-    std::vector<std::unique_ptr<AsyncUnary>> to_start;
-    std::vector<AsyncUnary*> over;
+    std::vector<ToStart> to_start;
+    std::vector<AsyncCall*> moved;
     bool waited;
     {
       absl::MutexLock lock(&mu_);
-      while (open_.empty() && to_start_.empty() && over_.empty() && !stopping_) work_.Wait(&mu_);
+      while (open_.empty() && to_start_.empty() && moved_.empty() && !stopping_) work_.Wait(&mu_);
       has_events_.exchange(false, std::memory_order_seq_cst);
       to_start.swap(to_start_);
-      over.swap(over_);
+      moved.swap(moved_);
       waited = std::exchange(waited_, false);
       ending_ = stopping_;
     }
     if (waited) OnWaited();
-    for (AsyncUnary* call : over) Finish(call);
-    for (std::unique_ptr<AsyncUnary>& call : to_start) Send(call.release());
+    for (AsyncCall* call : moved) {
+      call->queued_.exchange(false, std::memory_order_acq_rel);  // what moves from here on is looked at again
+      Look(call);
+    }
+    for (ToStart& start : to_start) Adopt(std::move(start));
     EndDue();
     if (open_.empty()) {
       absl::MutexLock lock(&mu_);
-      if (stopping_ && to_start_.empty() && over_.empty()) return;
+      if (stopping_ && to_start_.empty() && moved_.empty()) return;
       continue;
     }
     const int64_t deadline = deadlines_.empty() ? kNever : deadlines_.begin()->first;
@@ -93,88 +94,82 @@ void AsyncCaller::Loop() {
   }
 }
 
-void AsyncCaller::Send(AsyncUnary* call) {
-  if (open_.insert(call).second) {
-    if (call->deadline != kNever) deadlines_.emplace(call->deadline, call);
-    internal::ClientContextAccess::AddSleeper(call->context, call);
-  }
-  call->connection = nullptr;
+void AsyncCaller::Adopt(ToStart start) {
+  AsyncCall* const call = start.call.release();
+  open_.insert(call);
+  if (call->deadline_ != kNever) deadlines_.emplace(call->deadline_, call);
+  internal::ClientContextAccess::AddSleeper(call->context_, call);
+  if (start.refused.ok()) return Send(call);
+  call->Fail({std::move(start.refused), false});
+  Enqueue(call);
+}
+
+void AsyncCaller::Send(AsyncCall* call) {
   CallOutcome outcome;
-  if (!call->refused.ok()) {
-    outcome.status = call->refused;
-  } else if (internal::ClientContextAccess::cancelled(*call->context) || ending_) {
+  if (call->cancelled() || ending_) {
     outcome.status = absl::CancelledError("the caller cancelled the call");
-  } else if (call->context->wait_for_ready() && !connected_()) {
+  } else if (call->context_->wait_for_ready() && !connected_()) {
     waiting_.push_back(call);
     return WaitForServer();
   } else if (absl::StatusOr<std::shared_ptr<ClientConnection>> connection = connect_(call); !connection.ok()) {
     outcome.status = connection.status();
   } else {
-    call->connection = *std::move(connection);
-    outcome = call->connection->StartUnary(*call->method, call, call->request, call->deadline);
+    outcome = call->Begin(*std::move(connection));
     if (outcome.status.ok()) return;
-    call->connection = nullptr;
+    if (may_retry_(outcome, call->attempts_++)) return Send(call);
   }
   // Over before it began. The callback must not run inside the caller's Start: it waits for the loop.
-  call->status = std::move(outcome.status);
-  call->may_retry = outcome.may_retry;
-  {
-    absl::MutexLock lock(&mu_);
-    over_.push_back(call);
-  }
-  Wake();
+  call->Fail(std::move(outcome));
+  Enqueue(call);
 }
 
-void AsyncCaller::Finish(AsyncUnary* call) {
-  if (!open_.contains(call)) return;  // its deadline came first
-  CallOutcome outcome{call->status, call->may_retry};
-  if (call->connection != nullptr) outcome = call->connection->EndUnary(call);
-  if (may_retry_(*call, outcome)) return Send(call);
-  Complete(call, std::move(outcome.status));
+void AsyncCaller::Look(AsyncCall* call) {
+  std::optional<CallOutcome> outcome = call->Drive();
+  if (!outcome.has_value()) return;
+  if (may_retry_(*outcome, call->attempts_++)) return Send(call);
+  Complete(call, std::move(outcome->status));
 }
 
-void AsyncCaller::Complete(AsyncUnary* call, absl::Status status) {
-  internal::ClientContextAccess::RemoveSleeper(call->context, call);
+void AsyncCaller::Complete(AsyncCall* call, absl::Status status) {
+  internal::ClientContextAccess::RemoveSleeper(call->context_, call);
   open_.erase(call);
-  for (auto [at, end] = deadlines_.equal_range(call->deadline); at != end; ++at) {
+  for (auto [at, end] = deadlines_.equal_range(call->deadline_); at != end; ++at) {
     if (at->second != call) continue;
     deadlines_.erase(at);
     break;
   }
-  {
-    // The answer may have come while the call was being ended for another reason.
+  if (call->queued_.load(std::memory_order_acquire)) {  // it is over for another reason than that it has moved
     absl::MutexLock lock(&mu_);
-    over_.erase(std::remove(over_.begin(), over_.end(), call), over_.end());
+    moved_.erase(std::remove(moved_.begin(), moved_.end(), call), moved_.end());
   }
-  const std::unique_ptr<AsyncUnary> owned(call);
-  owned->done(std::move(status));
+  const std::unique_ptr<AsyncCall> owned(call);
+  owned->Done(std::move(status));
 }
 
 void AsyncCaller::EndDue() {
-  std::vector<AsyncUnary*> due;
+  std::vector<AsyncCall*> due;
   if (has_cancelled_.exchange(false, std::memory_order_seq_cst) || ending_) {
-    for (AsyncUnary* call : open_) {
-      if (ending_) call->context->TryCancel();
-      if (internal::ClientContextAccess::cancelled(*call->context)) due.push_back(call);
+    for (AsyncCall* call : open_) {
+      if (ending_ && !call->cancelled()) call->context_->TryCancel();
+      if (call->cancelled()) due.push_back(call);
     }
   }
   if (!deadlines_.empty()) {
     const int64_t now = MonotonicNanos();
-    for (const auto& [deadline, call] : deadlines_) {
-      if (deadline > now) break;
-      if (std::find(due.begin(), due.end(), call) == due.end()) due.push_back(call);
+    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+      due.push_back(deadlines_.begin()->second);
+      deadlines_.erase(deadlines_.begin());
     }
   }
-  for (AsyncUnary* call : due) {
-    if (!open_.contains(call)) continue;
-    if (call->connection != nullptr) {
-      Complete(call, call->connection->EndUnary(call).status);
-    } else if (const auto at = std::find(waiting_.begin(), waiting_.end(), call); at != waiting_.end()) {
+  for (AsyncCall* call : due) {
+    if (!open_.contains(call) || call == waiting_first_) continue;
+    if (const auto at = std::find(waiting_.begin(), waiting_.end(), call); at != waiting_.end()) {
       waiting_.erase(at);
-      Complete(call, internal::ClientContextAccess::cancelled(*call->context)
-                         ? absl::CancelledError("the caller cancelled the call")
-                         : absl::DeadlineExceededError("no connection to the server before the deadline"));
+      call->Fail({call->cancelled() ? absl::CancelledError("the caller cancelled the call")
+                                    : absl::DeadlineExceededError("no connection to the server before the deadline"),
+                  false});
     }
+    Look(call);
   }
 }
 
@@ -193,14 +188,15 @@ void AsyncCaller::WaitForServer() {
 
 void AsyncCaller::OnWaited() {
   waiter_.join();
-  AsyncUnary* const first = std::exchange(waiting_first_, nullptr);
-  const std::vector<AsyncUnary*> others = std::exchange(waiting_, {});
+  AsyncCall* const first = std::exchange(waiting_first_, nullptr);
+  const std::vector<AsyncCall*> others = std::exchange(waiting_, {});
   if (wait_status_.ok()) {
     Send(first);
   } else {
-    Complete(first, std::exchange(wait_status_, absl::OkStatus()));
+    first->Fail({std::exchange(wait_status_, absl::OkStatus()), false});
+    Enqueue(first);
   }
-  for (AsyncUnary* call : others) Send(call);
+  for (AsyncCall* call : others) Send(call);
 }
 
 }  // namespace nearcall

@@ -40,30 +40,6 @@ absl::Status ChannelOfTheParent(const std::string& address) {
       "the channel to ", address, " was made before this process was forked and is its parent's: make a new one"));
 }
 
-// A channel whose address can never work: every call says why.
-class LameChannel final : public Channel {
- public:
-  LameChannel(std::string address, absl::Status why) : address_(std::move(address)), why_(std::move(why)) {}
-
-  const std::string& address() const override { return address_; }
-  ConnectivityState GetState(bool) override { return ConnectivityState::kShutdown; }
-  bool WaitForConnected(absl::Time) override { return false; }
-  absl::Status UnaryCall(const internal::Method&, ClientContext*, internal::OutMessage, internal::InMessage) override {
-    return why_;
-  }
-  void UnaryCallAsync(const internal::Method&, ClientContext*, internal::OutMessage, internal::InMessage,
-                      std::function<void(absl::Status)> done) override {
-    CallBackElsewhere(std::move(done), why_);
-  }
-  std::unique_ptr<internal::ClientCall> StartCall(const internal::Method&, ClientContext*) override {
-    return std::make_unique<FailedCall>(why_);
-  }
-
- private:
-  const std::string address_;
-  const absl::Status why_;
-};
-
 // Has a wait for a condition of `mu` end when the call is cancelled: whoever gives a lock up has its conditions looked
 // at.
 class WakeOnCancel final : private internal::Cancellable {
@@ -84,18 +60,17 @@ class WakeOnCancel final : private internal::Cancellable {
 // A channel over one connection at a time, made on first use and again when it is lost.
 class ConnectingChannel final : public Channel, public std::enable_shared_from_this<ConnectingChannel> {
  public:
-  ConnectingChannel(Address address, Transport* transport, const ChannelOptions& options)
+  // With `unusable` other than OK the address can never work, and every call says so.
+  ConnectingChannel(Address address, absl::Status unusable, Transport* transport, const ChannelOptions& options)
       : address_(std::move(address)),
+        unusable_(std::move(unusable)),
         transport_(transport),
         options_(options),
         reactor_(options.spin),
         backoff_(options.initial_backoff),
         async_(
             &reactor_, [this] { return Usable() != nullptr; },
-            [this](AsyncUnary* call) { return Connection(call->context, call->deadline); },
-            [this](const AsyncUnary& call, const CallOutcome& outcome) {
-              return MayRetry(outcome, const_cast<AsyncUnary&>(call).attempts++);
-            }) {}
+            [this](AsyncCall* call) { return Connection(call->context(), call->deadline()); }, &MayRetry) {}
 
   // Whether this is a forked child's copy: its threads are not there, its connection is the parent's.
   bool inherited() const { return fork_generation_ != ForkGeneration(); }
@@ -125,6 +100,8 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   void UnaryCallAsync(const internal::Method& method, ClientContext* context, internal::OutMessage request,
                       internal::InMessage response, std::function<void(absl::Status)> done) override;
   std::unique_ptr<internal::ClientCall> StartCall(const internal::Method& method, ClientContext* context) override;
+  internal::CallWaker* StartCallAsync(const internal::Method& method, ClientContext* context,
+                                      std::shared_ptr<internal::ClientDriver> driver) override;
 
  private:
   // How often one call is made again, each time only because it was surely not seen.
@@ -148,11 +125,15 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   }
   // One attempt to connect, with mu_ given up meanwhile.
   absl::Status Dial(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool MayRetry(const CallOutcome& outcome, int attempts) const {
+  static bool MayRetry(const CallOutcome& outcome, int attempts) {
     return outcome.may_retry && absl::IsUnavailable(outcome.status) && attempts < kMaxTransparentRetries;
   }
 
+  // Whether an asynchronous call may begin: its context is new.
+  static absl::Status BeginAsync(ClientContext* context, int64_t* deadline);
+
   const Address address_;
+  const absl::Status unusable_;
   Transport* const transport_;
   const ChannelOptions options_;
   const uint32_t fork_generation_ = ForkGeneration();
@@ -187,6 +168,7 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connection(
 }
 
 absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(ClientContext* context, int64_t deadline) {
+  if (!unusable_.ok()) return unusable_;
   Reactor::HandOffLease();  // this may block, in a handler too
   const bool wait_for_ready = context->wait_for_ready();
   const auto cancelled = [context] { return ClientContextAccess::cancelled(*context); };
@@ -251,7 +233,7 @@ absl::Status ConnectingChannel::Dial(int64_t deadline) {
 }
 
 ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
-  if (inherited()) return ConnectivityState::kShutdown;
+  if (inherited() || !unusable_.ok()) return ConnectivityState::kShutdown;
   if (Usable() != nullptr) return ConnectivityState::kReady;
   absl::MutexLock lock(&mu_);
   if (dialing_) return ConnectivityState::kConnecting;
@@ -291,16 +273,27 @@ void ConnectingChannel::UnaryCallAsync(const internal::Method& method, ClientCon
                                        internal::OutMessage request, internal::InMessage response,
                                        std::function<void(absl::Status)> done) {
   if (inherited()) return CallBackElsewhere(std::move(done), ChannelOfTheParent(address_.text));
-  auto call = std::make_unique<AsyncUnary>(context, response);
-  call->method = &method;
-  call->request = request;
-  call->done = std::move(done);
-  if (ClientContextAccess::Begin(context)) {
-    call->deadline = ClientContextAccess::MonotonicDeadline(*context);
-  } else {
-    call->refused = ContextUsedTwice();
-  }
-  async_.Start(std::move(call));
+  int64_t deadline = kNever;
+  absl::Status refused = BeginAsync(context, &deadline);
+  async_.Start(std::make_unique<AsyncUnary>(method, context, deadline, request, response, std::move(done)),
+               std::move(refused));
+}
+
+internal::CallWaker* ConnectingChannel::StartCallAsync(const internal::Method& method, ClientContext* context,
+                                                       std::shared_ptr<internal::ClientDriver> driver) {
+  if (inherited()) return DriveFailedCall(std::move(driver), ChannelOfTheParent(address_.text));
+  int64_t deadline = kNever;
+  absl::Status refused = BeginAsync(context, &deadline);
+  auto call = std::make_unique<AsyncStream>(method, context, deadline, shared_from_this(), std::move(driver));
+  internal::CallWaker* const waker = call.get();
+  async_.Start(std::move(call), std::move(refused));
+  return waker;
+}
+
+absl::Status ConnectingChannel::BeginAsync(ClientContext* context, int64_t* deadline) {
+  if (!ClientContextAccess::Begin(context)) return ContextUsedTwice();
+  *deadline = ClientContextAccess::MonotonicDeadline(*context);
+  return absl::OkStatus();
 }
 
 std::unique_ptr<internal::ClientCall> ConnectingChannel::StartCall(const internal::Method& method,
@@ -313,7 +306,7 @@ std::unique_ptr<internal::ClientCall> ConnectingChannel::StartCall(const interna
     if (!connection.ok()) return std::make_unique<FailedCall>(connection.status());
     CallOutcome outcome;
     std::unique_ptr<internal::ClientCall> call =
-        (*connection)->StartStream(method, context, deadline, shared_from_this(), &outcome);
+        (*connection)->StartStream(method, context, deadline, shared_from_this(), nullptr, &outcome);
     if (call != nullptr) return call;
     if (!MayRetry(outcome, attempts)) return std::make_unique<FailedCall>(std::move(outcome.status));
   }
@@ -325,14 +318,17 @@ std::shared_ptr<Channel> CreateChannel(const std::string& address) { return Crea
 
 std::shared_ptr<Channel> CreateChannel(const std::string& text, const ChannelOptions& options) {
   absl::StatusOr<Address> address = ParseAddress(text);
-  if (!address.ok()) return std::make_shared<LameChannel>(text, address.status());
-  absl::StatusOr<Transport*> transport = FindTransport(*address);
-  if (!transport.ok()) return std::make_shared<LameChannel>(text, transport.status());
-  if (absl::Status status = (*transport)->Check(*address); !status.ok()) {
-    return std::make_shared<LameChannel>(text, std::move(status));
+  absl::Status unusable = address.status();
+  Transport* transport = nullptr;
+  if (unusable.ok()) {
+    absl::StatusOr<Transport*> found = FindTransport(*address);
+    unusable = found.ok() ? (*found)->Check(*address) : found.status();
+    if (found.ok()) transport = *found;
+  } else {
+    address = Address{text, "", ""};
   }
-  return std::shared_ptr<ConnectingChannel>(new ConnectingChannel(*std::move(address), *transport, options),
-                                            &ConnectingChannel::Delete);
+  return std::shared_ptr<ConnectingChannel>(
+      new ConnectingChannel(*std::move(address), std::move(unusable), transport, options), &ConnectingChannel::Delete);
 }
 
 }  // namespace nearcall

@@ -59,7 +59,7 @@ class ClientSession final : public ClientConnection,
   CallOutcome EndUnary(PendingCall* call) override;
   std::unique_ptr<internal::ClientCall> StartStream(const internal::Method& method, ClientContext* context,
                                                     int64_t deadline, std::shared_ptr<const void> owner,
-                                                    CallOutcome* outcome) override;
+                                                    CallObserver* observer, CallOutcome* outcome) override;
   void Close() override { wire_->Shutdown(); }
 
   // --- Pollable ---
@@ -98,6 +98,9 @@ class ClientSession final : public ClientConnection,
   void OnClosed(absl::Status why);
   std::unique_ptr<Inbox> NewInbox(ClientContext* context) const {
     return std::make_unique<Inbox>(options_.max_receive_bytes, options_.receive_window, context);
+  }
+  static void Moved(PendingCall* call) {
+    if (call->observer != nullptr) call->observer->OnMove();
   }
   // Wakes whoever waits for the call, which is over.
   void Notify(PendingCall* call);
@@ -243,7 +246,7 @@ CallOutcome ClientSession<W>::StartUnary(const internal::Method& method, Pending
   if (call->ticket.id == 0) return {TooManyCalls(options_), false};
   const SendResult sent = SendRequest(method, call->context, call, call->ticket.id, &out, deadline, &error);
   if (sent == SendResult::kSent) return {};
-  if (Calls::Close(call->ticket)) return {};  // the connection ended: on_done was told, and EndUnary says why
+  if (Calls::Close(call->ticket)) return {};  // the connection ended: the observer was told, and EndUnary says why
   Calls::Free(call->ticket);
   return NotSent(sent, *call, std::move(error));
 }
@@ -308,6 +311,7 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
           [&](PendingCall* call) {
             sane = call->credit.Grant(frame.header.extra);
             call->writer_spot.Notify();
+            Moved(call);
             return false;
           },
           [this](PendingCall* call) { Notify(call); });
@@ -335,6 +339,7 @@ bool ClientSession<W>::OnResponse(const Frame& frame) {
       frame.header.call,
       [&](PendingCall* call) {
         sane = OnEnd(call, frame);
+        if (call->is_stream) call->has_initial_metadata.store(true, std::memory_order_seq_cst);  // or there is none
         return sane;
       },
       [this](PendingCall* call) { Notify(call); });
@@ -385,7 +390,7 @@ bool ClientSession<W>::OnEndWithHead(PendingCall* call, const Frame& frame) {
       }
     }
     call->inbox->End();
-    if (!call->is_stream && call->status.ok()) call->TakeAssembledResponse(reactor_);
+    if (!call->is_stream && call->status.ok()) call->TakeAssembledResponse();
     return true;
   }
   if (code != 0) return true;
@@ -408,6 +413,7 @@ bool ClientSession<W>::OnMessage(const Frame& frame) {
         if (call->inbox == nullptr) call->inbox = NewInbox(nullptr);
         switch (call->inbox->PutFrame(frame, wire_->trusted())) {
           case Inbox::Put::kOk:
+            Moved(call);
             return false;
           case Inbox::Put::kTooLarge:
             SendCancel(frame.header.call);  // before the slot can have another user
@@ -441,6 +447,7 @@ bool ClientSession<W>::OnHeaders(const Frame& frame) {
                                   internal::ClientContextAccess::initial_metadata(call->context), &none);
         call->has_initial_metadata.store(true, std::memory_order_seq_cst);
         call->spot.Notify();
+        Moved(call);
         return false;
       },
       [this](PendingCall* call) { Notify(call); });
@@ -468,7 +475,7 @@ void ClientSession<W>::Notify(PendingCall* call) {
   call->spot.Notify();
   call->writer_spot.Notify();
   sender_.WakeWaiting();
-  if (call->on_done != nullptr) call->on_done(call);
+  Moved(call);
 }
 
 }  // namespace nearcall

@@ -15,18 +15,20 @@ namespace nearcall {
 // Threads: as internal::ClientCall says.
 // Lifetime: keeps its session and what `owner` stands for (the channel, whose reactor polls) alive.
 template <Wire W>
-class ClientStream final : public internal::ClientCall {
+class ClientStream final : public internal::ClientCall, private SendObserver {
   using Calls = typename ClientSession<W>::Calls;
+  using Tried = internal::Tried;
 
  public:
   ClientStream(std::shared_ptr<ClientSession<W>> session, std::shared_ptr<const void> owner, ClientContext* context,
-               int64_t deadline)
+               int64_t deadline, CallObserver* observer)
       : owner_(std::move(owner)),
         session_(std::move(session)),
         context_(context),
         deadline_(deadline),
         call_(context, internal::InMessage()) {
     call_.is_stream = true;
+    call_.observer = observer;
     call_.credit.Reset(session_->options_.send_window);
     call_.inbox = session_->NewInbox(context);
   }
@@ -51,11 +53,7 @@ class ClientStream final : public internal::ClientCall {
   bool Write(internal::OutMessage message, WriteOptions options) override {
     if (writes_done_ || Over()) return false;
     const SizedMessage out(message);
-    if (absl::Status fits = CheckSendSize(session_->options_, out.size); !fits.ok()) {
-      local_error_ = std::move(fits);
-      context_->TryCancel();
-      return false;
-    }
+    if (!Fits(out)) return false;
     session_->reactor_->Wait([this] { return call_.credit.available() || Over(); }, &call_.writer_spot, deadline_);
     if (Over()) return false;
     if (!call_.credit.available()) return TimedOut();
@@ -67,26 +65,15 @@ class ClientStream final : public internal::ClientCall {
   bool WritesDone() override {
     if (writes_done_ || Over()) return false;
     writes_done_ = true;
-    FrameHeader header{};
-    header.kind = static_cast<uint8_t>(FrameKind::kMessage);
-    header.flags = frame_flags::kEndStream | frame_flags::kNoMessage;
-    header.call = call_.ticket.id;
-    header.size = kHeaderSize;
     return session_->sender_.Send(
-               header, [](uint8_t*) {}, deadline_, [this] { return Over(); }, nullptr, context_) == SendResult::kSent;
+               EndOfWrites(), [](uint8_t*) {}, deadline_, [this] { return Over(); }, nullptr, context_) ==
+           SendResult::kSent;
   }
 
   bool Read(internal::InMessage message) override {
-    const Inbox::Got got = call_.inbox->Read(message, session_->reactor_, deadline_, [this] { return Cancelled(); });
-    if (got == Inbox::Got::kUnparsable) {
-      local_error_ = UnreadableResponse();
-      context_->TryCancel();
-    }
-    if (got == Inbox::Got::kTimedOut) return TimedOut();
-    if (got != Inbox::Got::kMessage) return false;
-    const uint32_t grant = call_.inbox->TakeGrant();
-    if (grant != 0 && open_) SendCredit(grant);
-    return true;
+    const Inbox::Got got =
+        Took(call_.inbox->Read(message, session_->reactor_, deadline_, [this] { return Cancelled(); }));
+    return got == Inbox::Got::kTimedOut ? TimedOut() : got == Inbox::Got::kMessage;
   }
 
   void WaitForInitialMetadata() override {
@@ -99,9 +86,101 @@ class ClientStream final : public internal::ClientCall {
     return End(/*cancel=*/false);
   }
 
+  Tried TryWrite(internal::OutMessage message, WriteOptions options) override {
+    if (writes_done_ || OverOrLate()) return Tried::kOver;
+    if (queued_.load(std::memory_order_acquire) || !call_.credit.available()) return Tried::kNotYet;
+    const SizedMessage out(message);
+    if (!Fits(out)) return Tried::kOver;
+    call_.credit.Spend(out.size);
+    writes_done_ = options.last_message;
+    queued_.store(true, std::memory_order_relaxed);
+    if (SendOrQueueMessage(&session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id,
+                           options.last_message ? frame_flags::kEndStream : uint8_t{0}, out, this)) {
+      queued_.store(false, std::memory_order_relaxed);
+    } else {
+      has_queued_ = true;
+    }
+    return Tried::kDone;
+  }
+
+  Tried TryWritesDone() override {
+    if (writes_done_ || OverOrLate()) return Tried::kOver;
+    if (queued_.load(std::memory_order_acquire)) return Tried::kNotYet;
+    writes_done_ = true;
+    session_->sender_.SendOrQueue(EndOfWrites(), [](uint8_t*) {}, nullptr);
+    return Tried::kDone;
+  }
+
+  Tried TryRead(internal::InMessage message) override {
+    switch (Took(call_.inbox->TryRead(message))) {
+      case Inbox::Got::kMessage:
+        return Tried::kDone;
+      case Inbox::Got::kTimedOut:
+        return OverOrLate() ? Tried::kOver : Tried::kNotYet;
+      default:
+        return Tried::kOver;
+    }
+  }
+
+  Tried TryWaitForInitialMetadata() override {
+    if (call_.has_initial_metadata.load(std::memory_order_seq_cst)) return Tried::kDone;
+    return OverOrLate() ? Tried::kOver : Tried::kNotYet;
+  }
+
+  Tried TryFinish(absl::Status* status) override {
+    if (!OverOrLate()) return Tried::kNotYet;
+    const bool given_up = !open_ || !Calls::IsDone(call_.ticket) || timed_out_.load(std::memory_order_relaxed);
+    if (!given_up && call_.status.ok() && !call_.inbox->Drained()) return Tried::kNotYet;
+    *status = End(/*cancel=*/false);
+    return Tried::kDone;
+  }
+
  private:
   bool Cancelled() const { return internal::ClientContextAccess::cancelled(*context_); }
   bool Over() const { return !open_ || Calls::IsDone(call_.ticket) || Cancelled(); }
+
+  // Of a call that is driven: nobody waits for its deadline, so this looks for itself.
+  bool OverOrLate() {
+    if (Over()) return true;
+    if (deadline_ == kNever || MonotonicNanos() < deadline_) return false;
+    TimedOut();
+    return true;
+  }
+
+  void OnSent() override {
+    queued_.store(false, std::memory_order_release);
+    call_.observer->OnMove();
+  }
+
+  // False, and the call fails, when the message is over the limit.
+  bool Fits(const SizedMessage& out) {
+    absl::Status fits = CheckSendSize(session_->options_, out.size);
+    if (fits.ok()) return true;
+    local_error_ = std::move(fits);
+    context_->TryCancel();
+    return false;
+  }
+
+  FrameHeader EndOfWrites() const {
+    FrameHeader header{};
+    header.kind = static_cast<uint8_t>(FrameKind::kMessage);
+    header.flags = frame_flags::kEndStream | frame_flags::kNoMessage;
+    header.call = call_.ticket.id;
+    header.size = kHeaderSize;
+    return header;
+  }
+
+  // What follows from a read: credit for the sender, or the call's failure.
+  Inbox::Got Took(Inbox::Got got) {
+    if (got == Inbox::Got::kMessage) {
+      const uint32_t grant = call_.inbox->TakeGrant();
+      if (grant != 0 && open_) SendCredit(grant);
+    } else if (got == Inbox::Got::kUnparsable) {
+      local_error_ = UnreadableResponse();
+      context_->TryCancel();
+    }
+    return got;
+  }
 
   bool Send(const SizedMessage& out, uint8_t flags) {
     const SendResult sent = SendMessage(
@@ -125,6 +204,7 @@ class ClientStream final : public internal::ClientCall {
   // it.
   absl::Status End(bool cancel) {
     if (!std::exchange(open_, false)) return final_;
+    if (has_queued_) session_->sender_.Drop(this);  // OnSent may be running even now
     if (Calls::Close(call_.ticket)) {
       final_ = timed_out_.load(std::memory_order_relaxed) ? session_->GaveUp(*context_) : call_.status;
     } else {
@@ -143,6 +223,8 @@ class ClientStream final : public internal::ClientCall {
   PendingCall call_;
   bool open_ = false;
   bool writes_done_ = false;
+  std::atomic<bool> queued_{false};  // of a driven call: a message waits for room; OnSent's release pairs with TryWrite
+  bool has_queued_ = false;           // ever
   std::atomic<bool> timed_out_{false};  // set by reader and writer, read after both
   absl::Status local_error_;  // the call was cancelled because of it
   absl::Status final_;
@@ -152,8 +234,9 @@ template <Wire W>
 std::unique_ptr<internal::ClientCall> ClientSession<W>::StartStream(const internal::Method& method,
                                                                     ClientContext* context, int64_t deadline,
                                                                     std::shared_ptr<const void> owner,
-                                                                    CallOutcome* outcome) {
-  auto stream = std::make_unique<ClientStream<W>>(this->shared_from_this(), std::move(owner), context, deadline);
+                                                                    CallObserver* observer, CallOutcome* outcome) {
+  auto stream =
+      std::make_unique<ClientStream<W>>(this->shared_from_this(), std::move(owner), context, deadline, observer);
   *outcome = stream->Begin(method);
   if (!outcome->status.ok()) return nullptr;
   return stream;

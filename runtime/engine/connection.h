@@ -14,6 +14,7 @@
 namespace nearcall {
 
 struct PendingCall;
+class CallObserver;
 
 // How an attempt to make a call on one connection ended.
 struct CallOutcome {
@@ -40,17 +41,18 @@ class ClientConnection {
   virtual CallOutcome Unary(const internal::Method& method, ClientContext* context, internal::OutMessage request,
                             internal::InMessage response, int64_t deadline) = 0;
 
-  // Starts a call and returns; may block while the connection has no room for the request. Once the call is over,
-  // call->on_done runs on the thread that polls the connection. With an outcome other than OK nothing was started.
+  // Starts a call and returns; may block while the connection has no room for the request. call->observer is told when
+  // it is over. With an outcome other than OK nothing was started.
   virtual CallOutcome StartUnary(const internal::Method& method, PendingCall* call, internal::OutMessage request,
                                  int64_t deadline) = 0;
   // Ends what StartUnary has started, finished or not; to be called once, and `call` is the caller's again afterwards.
   virtual CallOutcome EndUnary(PendingCall* call) = 0;
 
   // Begins a streaming call; nullptr when it could not be begun, and *outcome says why. The call keeps `owner` alive.
+  // `observer`, where not null, is told when the call has moved.
   virtual std::unique_ptr<internal::ClientCall> StartStream(const internal::Method& method, ClientContext* context,
                                                             int64_t deadline, std::shared_ptr<const void> owner,
-                                                            CallOutcome* outcome) = 0;
+                                                            CallObserver* observer, CallOutcome* outcome) = 0;
 
   // Ends the connection: calls in progress fail with UNAVAILABLE.
   virtual void Close() = 0;

@@ -160,6 +160,20 @@ bool Inbox::TakeDirect(Got* got) {
   return true;
 }
 
+Inbox::Got Inbox::TryRead(internal::InMessage message) {
+  Got got;
+  do {
+    if (ReadNext(message, &got)) return got;
+  } while (Refill(nullptr, &got));
+  return got;
+}
+
+bool Inbox::Drained() {
+  if (read_to_ != reading_.size()) return false;
+  internal::MutexLock lock(&mu_);
+  return arrived_.empty();
+}
+
 uint32_t Inbox::TakeGrant() {
   if (used_ < static_cast<uint64_t>(window_) / 2 || used_ == 0) return 0;
   internal::MutexLock lock(&mu_);

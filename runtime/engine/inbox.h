@@ -51,6 +51,11 @@ class Inbox {
   template <class Aborted>
   Got Read(internal::InMessage message, Reactor* reactor, int64_t deadline, const Aborted& aborted);
 
+  // The same without waiting: kTimedOut when nothing is here. Reader.
+  Got TryRead(internal::InMessage message);
+  // Whether everything that came has been read. Reader.
+  bool Drained();
+
   // Bytes that the reader has used up and the sender may be granted anew; 0 while it is too little to be worth a frame.
   uint32_t TakeGrant();
 

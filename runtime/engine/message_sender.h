@@ -50,6 +50,23 @@ SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uin
   return SendResult::kSent;
 }
 
+// The same without waiting (Sender::SendOrQueue).
+template <Wire W>
+bool SendOrQueueMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uint8_t flags, const SizedMessage& out,
+                        SendObserver* observer) {
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kMessage);
+  header.flags = flags;
+  header.call = call;
+  if (out.size <= max_frame - kHeaderSize) {
+    header.size = static_cast<uint32_t>(kHeaderSize + out.size);
+    return sender->SendOrQueue(header, [&](uint8_t* to) { out.message.SerializeTo(to); }, observer);
+  }
+  std::string bytes(out.size, '\0');
+  out.message.SerializeTo(reinterpret_cast<uint8_t*>(bytes.data()));
+  return sender->SendOrQueueFragments(header, std::move(bytes), observer);
+}
+
 }  // namespace nearcall
 
 #endif  // NEARCALL_RUNTIME_ENGINE_MESSAGE_SENDER_H_

@@ -4,9 +4,8 @@
 
 namespace nearcall {
 
-void PendingCall::TakeAssembledResponse(Reactor* reactor) {
-  // Everything is there: the read does not wait.
-  switch (inbox->Read(response, reactor, 0, [] { return false; })) {
+void PendingCall::TakeAssembledResponse() {
+  switch (inbox->TryRead(response)) {
     case Inbox::Got::kMessage:
       return;
     case Inbox::Got::kUnparsable:

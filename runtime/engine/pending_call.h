@@ -16,6 +16,16 @@
 
 namespace nearcall {
 
+// Told that a call has moved: a message or room for one has come, or its end. Any thread; must be short, and must not
+// call what tells it.
+class CallObserver {
+ public:
+  virtual void OnMove() = 0;
+
+ protected:
+  ~CallObserver() = default;
+};
+
 // What a client session knows of one call that it has under way. A blocking unary call keeps it on its stack.
 //
 // Threads: the poller writes it while it delivers (CallTable), the owner reads it once the call is done; what both use
@@ -23,11 +33,18 @@ namespace nearcall {
 struct PendingCall {
   PendingCall(ClientContext* c, internal::InMessage r) : context(c), response(r), spot(c), writer_spot(c) {}
 
+  // As new, for another attempt.
+  void Reset() {
+    status = absl::OkStatus();
+    may_retry = false;
+    position = 0;
+    inbox.reset();
+  }
   // A unary response that came in fragments is whole now: parses it.
-  void TakeAssembledResponse(Reactor* reactor);
+  void TakeAssembledResponse();
 
-  // Of an asynchronous call: told when it is over, by the poller, once; must not block.
-  void (*on_done)(PendingCall*) = nullptr;
+  // Of an asynchronous call: told when it has moved, and when it is over.
+  CallObserver* observer = nullptr;
   CallTable<PendingCall>::Ticket ticket;
 
   ClientContext* const context;

@@ -38,7 +38,8 @@ class Pollable {
   // Whether looking again and again is cheap enough to spin on. Otherwise it is looked at when a descriptor is ready.
   virtual bool worth_spinning() const { return true; }
 
-  // When Poll is to be called though no descriptor is ready (monotonic nanoseconds); constant.
+  // When Poll is to be called though no descriptor is ready (monotonic nanoseconds). Asked when
+  // the Pollable goes to sleep, and when the time has come.
   virtual int64_t next_deadline() const { return kNever; }
 
  private:

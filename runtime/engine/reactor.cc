@@ -265,6 +265,7 @@ void Reactor::WaitForEvents(int64_t deadline) {
 }
 
 bool Reactor::PrepareSleep(Pollable* pollable) {
+  next_timer_ = std::min(next_timer_, pollable->next_deadline());
   const bool quiet = pollable->PrepareSleep();
   if (pollable->watched_ && pollable->wants_write() != pollable->write_watched_) {
     pollable->write_watched_ = !pollable->write_watched_;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,9 +25,19 @@ enum class SendResult : uint8_t {
   kAborted,   // the call was over before there was room
 };
 
-// The sending side of a connection: one frame after another onto the Wire, whole, from any thread; whoever finds no
-// room waits in line. The poller never waits: what it has to say (credit, refusals, pongs) is small and goes to a
-// bounded backlog when there is no room.
+// Told that what it left with a Sender has gone out, or never will. Called under the Sender's lock: must be short and
+// must not call the Sender.
+class SendObserver {
+ public:
+  virtual void OnSent() = 0;
+
+ protected:
+  ~SendObserver() = default;
+};
+
+// The sending side of a connection: one frame after another onto the Wire, whole, from any thread. What finds no room
+// stands in line: a thread that waits, or a parcel, which holds a copy and waits by itself. The poller never waits: what
+// it has to say (credit, refusals, pongs) is small and goes to a bounded backlog when there is no room.
 //
 // Threads: thread-safe, but for the functions marked "poller only".
 template <Wire W>
@@ -34,6 +45,9 @@ class Sender {
  public:
   // `owner` is the connection, which the reactor looks after; its Poll calls Service.
   Sender(W* wire, Reactor* reactor, Pollable* owner) : wire_(wire), reactor_(reactor), owner_(owner) {}
+  ~Sender() {
+    for (Waiter* waiter : line_) delete waiter;
+  }
 
   // Sends a frame of `header` and a payload that `fill(uint8_t*)` writes in place; header.size says how large. Waits
   // for room until `deadline`, or until `aborted()`: whoever makes that true calls WakeWaiting, or cancels `context`.
@@ -50,6 +64,47 @@ class Sender {
       }
     }
     return SendWaiting(header, fill, deadline, aborted, position, context);
+  }
+
+  // Never waits: what finds no room is copied into a parcel, which goes out when there is some. True: the frame is out,
+  // or never will be. False: `observer`, where not null, will be told so.
+  template <class Fill>
+  bool SendOrQueue(const FrameHeader& header, const Fill& fill, SendObserver* observer) {
+    internal::MutexLock lock(&mu_);
+    if (closed_) return true;
+    if (line_.empty() && backlog_.empty() && TrySend(header, fill, nullptr)) {
+      Flush();
+      return true;
+    }
+    auto parcel = std::make_unique<Parcel>();
+    parcel->header = header;
+    parcel->payload.resize(header.size - kHeaderSize);
+    fill(reinterpret_cast<uint8_t*>(parcel->payload.data()));
+    return QueueParcel(std::move(parcel), observer);
+  }
+
+  // The same for a message that needs several frames: `header` is that of the last one.
+  bool SendOrQueueFragments(const FrameHeader& header, std::string message, SendObserver* observer) {
+    internal::MutexLock lock(&mu_);
+    if (closed_) return true;
+    auto parcel = std::make_unique<Parcel>();
+    parcel->header = header;
+    parcel->payload = std::move(message);
+    return QueueParcel(std::move(parcel), observer);
+  }
+
+  // After this `observer` is not told any more; what it has not sent yet is dropped.
+  void Drop(const SendObserver* observer) {
+    internal::MutexLock lock(&mu_);
+    for (auto at = line_.begin(); at != line_.end();) {
+      if ((*at)->parcel == nullptr || (*at)->parcel->observer != observer) {
+        ++at;
+        continue;
+      }
+      delete *at;
+      at = line_.erase(at);
+    }
+    LineHasMoved();
   }
 
   // Sends a frame without waiting: when there is no room it goes to the backlog, before whatever is sent later. False
@@ -103,9 +158,20 @@ class Sender {
       backlog_.pop_front();
       progress = true;
     }
+    while (!line_.empty() && line_.front()->parcel != nullptr) {
+      Waiter* const first = line_.front();
+      if (!SendFragment(first->parcel.get())) break;
+      progress = true;
+      line_.pop_front();
+      if (first->parcel->done) {
+        if (first->parcel->observer != nullptr) first->parcel->observer->OnSent();
+        delete first;
+      } else {
+        line_.push_back(first);  // between its fragments, others have their turn
+      }
+    }
     if (progress) Flush();
-    if (!line_.empty() && wire_->Claim(line_.front()->size) != nullptr) line_.front()->spot->Notify();
-    if (line_.empty()) StopWaiting();
+    LineHasMoved();
     return progress;
   }
 
@@ -113,7 +179,9 @@ class Sender {
   void WakeWaiting() {
     if (!has_waiting_.load(std::memory_order_seq_cst)) return;
     internal::MutexLock lock(&mu_);
-    for (Waiter* waiter : line_) waiter->spot->Notify();
+    for (Waiter* waiter : line_) {
+      if (waiter->spot != nullptr) waiter->spot->Notify();
+    }
   }
 
   // After this nothing is sent any more, and everyone who waits is told. Any thread.
@@ -121,16 +189,36 @@ class Sender {
     internal::MutexLock lock(&mu_);
     closed_ = true;
     backlog_.clear();
-    for (Waiter* waiter : line_) waiter->spot->Notify();
+    std::deque<Waiter*> line;
+    line.swap(line_);
+    for (Waiter* waiter : line) {
+      if (waiter->spot != nullptr) {
+        line_.push_back(waiter);
+        waiter->spot->Notify();
+        continue;
+      }
+      if (waiter->parcel->observer != nullptr) waiter->parcel->observer->OnSent();
+      delete waiter;
+    }
   }
 
  private:
   static constexpr size_t kMaxBacklog = 4096;
   static constexpr size_t kSizeBytes = sizeof(FrameHeader::size);
 
+  // A frame, or a message in fragments, that waits by itself.
+  struct Parcel {
+    FrameHeader header;   // of the last frame
+    std::string payload;  // of the one frame, or the whole message
+    size_t sent = 0;
+    bool done = false;
+    SendObserver* observer = nullptr;
+  };
+  // One place in the line: a thread's, on its stack, or a parcel's, on the heap.
   struct Waiter {
-    WaitSpot* spot;
-    size_t size;
+    WaitSpot* spot = nullptr;
+    size_t size = 0;
+    std::unique_ptr<Parcel> parcel;
   };
 
   template <class Fill>
@@ -152,6 +240,53 @@ class Sender {
     if (unflushed) reactor_->Nudge(owner_);  // the poller must watch for writability
   }
 
+  // False: there is no room now.
+  bool SendFragment(Parcel* parcel) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    FrameHeader header = parcel->header;
+    const size_t left = parcel->payload.size() - parcel->sent;
+    const size_t part = std::min(left, size_t{wire_->max_frame_size()} - kHeaderSize);
+    header.size = static_cast<uint32_t>(kHeaderSize + part);
+    if (part < left) {
+      header.flags = 0;
+      header.extra = static_cast<uint32_t>(left - part);
+    }
+    const auto fill = [&](uint8_t* to) {
+      if (part != 0) std::memcpy(to, parcel->payload.data() + parcel->sent, part);
+    };
+    if (!TrySend(header, fill, nullptr)) return false;
+    parcel->sent += part;
+    parcel->done = part == left;
+    return true;
+  }
+
+  // Sends of it what there is room for; the rest goes to the line's end. True: nothing is left.
+  bool QueueParcel(std::unique_ptr<Parcel> parcel, SendObserver* observer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (line_.empty() && backlog_.empty()) {
+      while (!parcel->done && SendFragment(parcel.get())) {
+      }
+      Flush();
+      if (parcel->done) return true;
+    }
+    parcel->observer = observer;
+    auto* const waiter = new Waiter;
+    waiter->parcel = std::move(parcel);
+    line_.push_back(waiter);
+    has_waiting_.store(true, std::memory_order_seq_cst);
+    wire_->WantRoom(true);
+    reactor_->Nudge(owner_);
+    return false;
+  }
+
+  // The first in line may be another one, or there may be room for it.
+  void LineHasMoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!line_.empty()) {
+      const Waiter& first = *line_.front();
+      if (first.spot != nullptr && wire_->Claim(first.size) != nullptr) first.spot->Notify();
+    } else if (backlog_.empty()) {
+      StopWaiting();
+    }
+  }
+
   void StopWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     has_waiting_.store(false, std::memory_order_relaxed);
     wire_->WantRoom(false);
@@ -162,7 +297,9 @@ class Sender {
   SendResult SendWaiting(const FrameHeader& header, const Fill& fill, int64_t deadline, const Aborted& aborted,
                          uint64_t* position, ClientContext* context) {
     WaitSpot spot(context);
-    Waiter self{&spot, header.size};
+    Waiter self;
+    self.spot = &spot;
+    self.size = header.size;
     {
       internal::MutexLock lock(&mu_);
       line_.push_back(&self);
@@ -191,11 +328,8 @@ class Sender {
         &spot, deadline);
     internal::MutexLock lock(&mu_);
     line_.erase(std::find(line_.begin(), line_.end(), &self));
-    if (!line_.empty()) {
-      line_.front()->spot->Notify();
-    } else if (backlog_.empty()) {
-      StopWaiting();
-    }
+    if (!line_.empty() && line_.front()->parcel != nullptr) reactor_->Nudge(owner_);  // the poller sends parcels
+    LineHasMoved();
     return result;
   }
 

@@ -2,10 +2,12 @@
 #define NEARCALL_RUNTIME_ENGINE_SERVER_CALL_H_
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "nearcall/internal/context_access.h"
 #include "nearcall/internal/server_call.h"
 #include "runtime/engine/credit.h"
@@ -25,14 +27,17 @@ class ServerSession;
 //
 // A call runs in one of two ways. On the poller's own thread ("inline"): its first message still lies in the Wire; Read
 // parses it there, frees the frame and lends the role of poller, so that the user's code never holds anything that
-// others need. Or on a worker, from its inbox.
+// others need. Or on a worker, from its inbox. A handler may leave the rest of its call to a driver, which runs whenever
+// the call has moved: by the poller, like a handler, or on a worker.
 //
-// It is over when its handler has returned *and* Finish was called, in whichever order and on whichever threads; the
-// last of the two gives it back to the session.
+// It is over when its handler has returned *and* Finish was called (a driver: has said that it is done), in whichever
+// order and on whichever threads; the last of the two gives it back to the session.
 //
 // Threads: as internal::ServerCall says; the rest is the poller's, unless it says otherwise.
 template <Wire W>
-class SessionCall final : public internal::ServerCall, public Runnable {
+class SessionCall final : public internal::ServerCall, public Runnable, private SendObserver {
+  using Tried = internal::Tried;
+
  public:
   explicit SessionCall(ServerSession<W>* session) : session_(session) {}
 
@@ -42,6 +47,8 @@ class SessionCall final : public internal::ServerCall, public Runnable {
   uint32_t id() const { return id_; }
   ServedMethod* method() const { return method_; }
   ServerContext* context() override { return &context_; }
+  bool has_inbox() const { return inbox_ != nullptr; }
+  // Makes one if there is none: before the handler starts.
   Inbox* inbox() {
     if (inbox_ == nullptr) {
       const SessionOptions& options = session_->options();
@@ -65,6 +72,27 @@ class SessionCall final : public internal::ServerCall, public Runnable {
     const SizedMessage out(message);
     FinishWith(absl::OkStatus(), &out);
   }
+  void TryCancel() override { session_->CancelLater(id_); }
+
+  // --- internal::ServerCall: the driver ---
+  void StartDriving(std::shared_ptr<internal::ServerDriver> driver) override;
+  void Wake() override {
+    if (Schedule()) session_->core()->workers()->Submit(this);
+  }
+  Tried TryWrite(internal::OutMessage message, WriteOptions options) override;
+  Tried TryRead(internal::InMessage message) override;
+  Tried TrySendInitialMetadata() override;
+  Tried TryFinish(const absl::Status& status, const internal::OutMessage* message) override;
+
+  // Whether the call has a driver. Poller; to be called after what moved the call, for Drive looks the other way round.
+  bool driven() const { return drive_.load(std::memory_order_seq_cst) != Driving::kNever; }
+  // The call has moved. Drives it here and now, if that can be, with the frame released. False: the role of poller was
+  // lost meanwhile. Poller.
+  bool DriveInline();
+  // The same, but never here and now. Poller.
+  void Moved() {
+    if (driven()) Wake();
+  }
 
   // Runs the handler on the poller's thread; its first message lies at `payload` in the Wire's current frame (nullptr:
   // there is none). False when the role of poller was lost meanwhile. The frame is released in any case.
@@ -81,10 +109,32 @@ class SessionCall final : public internal::ServerCall, public Runnable {
   // Whether a handler was started. Otherwise the session may drop the call.
   bool started = false;
   SessionCall* next = nullptr;  // in the session's list of ended calls
+  // In the session's list of deadlines. The poller's.
+  absl::optional<typename std::multimap<int64_t, SessionCall*>::iterator> timer;
 
  private:
+  // What the one who drives a call goes by.
+  enum class Driving : uint8_t {
+    kNever,    // there is no driver
+    kRests,    // until the call moves
+    kWaits,    // for a thread
+    kRuns,     //
+    kRunsAgain,  // the call has moved meanwhile
+    kOver,
+  };
+
   void FinishWith(absl::Status status, const SizedMessage* message);
+  // The header and the head of the frame that ends the call; *message is null afterwards if it is not to be sent.
+  FrameHeader ResponseHeader(const absl::Status& status, const SizedMessage** message, std::string* head);
   bool SendResponse(const absl::Status& status, const SizedMessage* message);
+  // What came of a read: credit for the caller.
+  bool Took(Inbox::Got got);
+  FrameHeader HeadersHeader(std::string* head);
+  void OnSent() override;
+  // The call has moved. True: the calling thread is to see to it that Drive runs.
+  bool Schedule();
+  // Has the driver run, as often as it must. The calling thread has the right to. True: the call is over.
+  bool Drive();
   void ReleaseFrame();
   static SessionCall*& RunningOnThisThread();
   // One of the two ends has come. True for the second.
@@ -108,6 +158,13 @@ class SessionCall final : public internal::ServerCall, public Runnable {
   bool finished_in_run_ = false;  // by the thread that runs the handler, inside Run
   Reactor::Lease lease_;
   std::atomic<int> ends_{0};
+
+  // Of a driven call. The thread in kRuns has driver_; the transitions of drive_ hand it on.
+  std::atomic<Driving> drive_{Driving::kNever};
+  std::shared_ptr<internal::ServerDriver> driver_;
+  std::atomic<bool> queued_{false};  // a message waits for room; OnSent's release pairs with TryWrite's acquire
+  bool has_queued_ = false;          // ever
+  bool answer_sent_ = false;         // the message that goes with the end, but not in its frame
 };
 
 template <Wire W>
@@ -120,12 +177,15 @@ template <Wire W>
 void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, int64_t deadline) {
   id_ = id;
   method_ = method;
-  internal::ServerContextAccess::Reset(&context_, session_->options().peer.get(), method->name, deadline);
+  internal::ServerContextAccess::Reset(&context_, this, session_->options().peer.get(), method->name, deadline);
   inbox_.reset();
   credit_.Reset(session_->options().send_window);
   metadata_sent_ = started = finished_in_run_ = false;
   answering_.store(false, std::memory_order_relaxed);
   ends_.store(0, std::memory_order_relaxed);
+  drive_.store(Driving::kNever, std::memory_order_relaxed);
+  queued_.store(false, std::memory_order_relaxed);
+  has_queued_ = answer_sent_ = false;
 }
 
 // --- Running ---
@@ -171,6 +231,10 @@ void SessionCall<W>::ReleaseFrame() {
 
 template <Wire W>
 void SessionCall<W>::RunOnWorker() {
+  if (driven()) {
+    if (Drive() && SecondEnd()) session_->RecycleLater(this);
+    return;
+  }
   SessionCall*& running = RunningOnThisThread();
   SessionCall* const outer = std::exchange(running, this);
   const int64_t began = MonotonicNanos();
@@ -191,6 +255,84 @@ void SessionCall<W>::Cancel() {
   if (inbox_ != nullptr) inbox_->Close(/*drop=*/true);
   writer_spot_.Notify();
   session_->sender()->WakeWaiting();
+  Moved();
+}
+
+// --- Driving ---
+
+template <Wire W>
+void SessionCall<W>::StartDriving(std::shared_ptr<internal::ServerDriver> driver) {
+  if (holds_frame_) ReleaseFrame();
+  driver_ = std::move(driver);
+  if (Drive()) finished_in_run_ = true;
+}
+
+template <Wire W>
+bool SessionCall<W>::Schedule() {
+  Driving state = drive_.load(std::memory_order_seq_cst);
+  for (;;) {
+    Driving next;
+    switch (state) {
+      case Driving::kRests:
+        next = Driving::kWaits;
+        break;
+      case Driving::kRuns:
+        next = Driving::kRunsAgain;
+        break;
+      default:
+        return false;
+    }
+    if (drive_.compare_exchange_weak(state, next, std::memory_order_seq_cst)) return next == Driving::kWaits;
+  }
+}
+
+template <Wire W>
+bool SessionCall<W>::Drive() {
+  drive_.store(Driving::kRuns, std::memory_order_seq_cst);
+  for (;;) {
+    if (driver_->Drive()) {
+      drive_.store(Driving::kOver, std::memory_order_seq_cst);
+      if (has_queued_) session_->sender()->Drop(this);  // OnSent may be running even now
+      std::exchange(driver_, nullptr)->OnDone();
+      return true;
+    }
+    Driving state = Driving::kRuns;
+    if (drive_.compare_exchange_strong(state, Driving::kRests, std::memory_order_seq_cst)) return false;
+    drive_.store(Driving::kRuns, std::memory_order_seq_cst);
+  }
+}
+
+template <Wire W>
+bool SessionCall<W>::DriveInline() {
+  if (!Schedule()) return true;
+  Reactor* const reactor = session_->core()->reactor();
+  if (!reactor->may_run_handlers() || method_->long_runs.load(std::memory_order_relaxed) > 0) {
+    session_->core()->workers()->Submit(this);
+    return true;
+  }
+  ServedMethod* const method = method_;
+  ServerSession<W>* const session = session_;
+  Reactor::Lease lease;
+  reactor->BeginLease(&lease);
+  const uint64_t began = CycleCount();
+  const bool over = Drive();
+  const bool was_long = CycleCount() - began > CyclesIn(kLongRunNanos);
+  const bool still_poller = reactor->EndLease(&lease);
+  if (was_long || !still_poller) method->long_runs.store(kLongRuns, std::memory_order_relaxed);
+  if (over && SecondEnd()) {
+    if (still_poller) {
+      session->Recycle(this);
+    } else {
+      session->RecycleLater(this);
+    }
+  }
+  return still_poller;
+}
+
+template <Wire W>
+void SessionCall<W>::OnSent() {
+  queued_.store(false, std::memory_order_release);
+  Wake();
 }
 
 // --- What the handler does ---
@@ -203,7 +345,19 @@ bool SessionCall<W>::Read(internal::InMessage message) {
     return parsed;
   }
   if (inbox_ == nullptr) return false;
-  const Inbox::Got got = inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); });
+  return Took(inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); }));
+}
+
+template <Wire W>
+internal::Tried SessionCall<W>::TryRead(internal::InMessage message) {
+  if (inbox_ == nullptr) return Tried::kOver;
+  const Inbox::Got got = inbox_->TryRead(message);
+  if (got == Inbox::Got::kTimedOut) return context_.IsCancelled() ? Tried::kOver : Tried::kNotYet;
+  return Took(got) ? Tried::kDone : Tried::kOver;
+}
+
+template <Wire W>
+bool SessionCall<W>::Took(Inbox::Got got) {
   if (got != Inbox::Got::kMessage) return false;
   if (const uint32_t grant = inbox_->TakeGrant(); grant != 0 && !cancelled()) session_->SendCredit(id_, grant);
   return true;
@@ -225,17 +379,55 @@ bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions) {
 }
 
 template <Wire W>
-bool SessionCall<W>::SendInitialMetadata() {
-  if (metadata_sent_) return true;
-  metadata_sent_ = true;
-  const Metadata& metadata = internal::ServerContextAccess::initial_metadata(context_);
-  if (!CheckMetadata(metadata).ok()) return true;  // Finish reports it
-  const std::string head = EncodeResponseHead(absl::OkStatus(), metadata, Metadata());
+internal::Tried SessionCall<W>::TryWrite(internal::OutMessage message, WriteOptions) {
+  if (context_.IsCancelled()) return Tried::kOver;
+  if (!internal::ServerContextAccess::initial_metadata(context_).empty() && TrySendInitialMetadata() != Tried::kDone) {
+    return Tried::kNotYet;
+  }
+  if (queued_.load(std::memory_order_acquire) || !credit_.available()) return Tried::kNotYet;
+  const SizedMessage out(message);
+  if (!CheckSendSize(session_->options(), out.size).ok()) return Tried::kOver;
+  credit_.Spend(out.size);
+  queued_.store(true, std::memory_order_relaxed);
+  if (SendOrQueueMessage(session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, this)) {
+    queued_.store(false, std::memory_order_relaxed);
+  } else {
+    has_queued_ = true;
+  }
+  return Tried::kDone;
+}
+
+template <Wire W>
+FrameHeader SessionCall<W>::HeadersHeader(std::string* head) {
+  *head =
+      EncodeResponseHead(absl::OkStatus(), internal::ServerContextAccess::initial_metadata(context_), Metadata());
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kHeaders);
   header.call = id_;
-  header.extra = static_cast<uint32_t>(head.size());
-  header.size = static_cast<uint32_t>(kHeaderSize + head.size());
+  header.extra = static_cast<uint32_t>(head->size());
+  header.size = static_cast<uint32_t>(kHeaderSize + head->size());
+  return header;
+}
+
+template <Wire W>
+internal::Tried SessionCall<W>::TrySendInitialMetadata() {
+  if (metadata_sent_) return Tried::kDone;
+  if (context_.IsCancelled()) return Tried::kOver;
+  metadata_sent_ = true;
+  if (!CheckMetadata(internal::ServerContextAccess::initial_metadata(context_)).ok()) return Tried::kDone;  // as below
+  std::string head;
+  const FrameHeader header = HeadersHeader(&head);
+  session_->sender()->SendOrQueue(header, [&](uint8_t* to) { std::memcpy(to, head.data(), head.size()); }, nullptr);
+  return Tried::kDone;
+}
+
+template <Wire W>
+bool SessionCall<W>::SendInitialMetadata() {
+  if (metadata_sent_) return true;
+  metadata_sent_ = true;
+  if (!CheckMetadata(internal::ServerContextAccess::initial_metadata(context_)).ok()) return true;  // Finish reports it
+  std::string head;
+  const FrameHeader header = HeadersHeader(&head);
   return session_->sender()->Send(
              header, [&](uint8_t* to) { std::memcpy(to, head.data(), head.size()); }, deadline(),
              [this] { return cancelled(); }) == SendResult::kSent;
@@ -261,50 +453,89 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
 }
 
 template <Wire W>
-bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage* message) {
-  const auto aborted = [this] { return cancelled(); };
+internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const internal::OutMessage* message) {
+  if (cancelled()) return Tried::kOver;
+  if (queued_.load(std::memory_order_acquire)) return Tried::kNotYet;
+  absl::optional<SizedMessage> sized;
+  absl::Status ending = status;
+  if (message != nullptr) {
+    sized.emplace(*message);
+    ending.Update(CheckSendSize(session_->options(), sized->size));
+  }
+  const SizedMessage* out = ending.ok() && sized ? &*sized : nullptr;
+  std::string head;
+  const FrameHeader header = ResponseHeader(ending, &out, &head);
+  const bool together = header.flags != 0;
+  if (out != nullptr && !together && !std::exchange(answer_sent_, true)) {
+    // The message goes first, in fragments, and the end once it is out.
+    queued_.store(true, std::memory_order_relaxed);
+    if (!SendOrQueueMessage(session_->sender(), session_->wire()->max_frame_size(), id_, frame_flags::kEndStream, *out,
+                            this)) {
+      has_queued_ = true;
+      return Tried::kNotYet;
+    }
+    queued_.store(false, std::memory_order_relaxed);
+  }
+  answering_.store(true, std::memory_order_seq_cst);  // before the caller can see the answer
+  session_->sender()->SendOrQueue(
+      header,
+      [&](uint8_t* to) {
+        if (!head.empty()) std::memcpy(to, head.data(), head.size());
+        if (together) out->message.SerializeTo(to + head.size());
+      },
+      nullptr);
+  return Tried::kDone;
+}
+
+template <Wire W>
+FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const SizedMessage** message,
+                                           std::string* head) {
   const Metadata& initial = internal::ServerContextAccess::initial_metadata(context_);
   const Metadata& trailing = internal::ServerContextAccess::trailing_metadata(context_);
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kResponse);
   header.call = id_;
   header.detail = static_cast<uint16_t>(status.code());
-  std::string head;
   if (!status.ok() || !trailing.empty() || (!initial.empty() && !metadata_sent_)) {
     absl::Status metadata_status = CheckMetadata(initial);
     metadata_status.Update(CheckMetadata(trailing));
     if (!metadata_status.ok()) {
       header.detail = static_cast<uint16_t>(absl::StatusCode::kInternal);
-      message = nullptr;
-      head = EncodeResponseHead(
+      *message = nullptr;
+      *head = EncodeResponseHead(
           absl::InternalError(absl::StrCat("the handler of ", method_->name, " added bad ", metadata_status.message())),
           Metadata(), Metadata());
     } else {
-      head = EncodeResponseHead(status, metadata_sent_ ? Metadata() : initial, trailing);
+      *head = EncodeResponseHead(status, metadata_sent_ ? Metadata() : initial, trailing);
     }
   }
-  header.extra = static_cast<uint32_t>(head.size());
-  size_t payload = head.size();
-  const uint32_t max_frame = session_->wire()->max_frame_size();
-  if (message != nullptr) {
-    if (payload + message->size <= max_frame - kHeaderSize) {
-      header.flags = frame_flags::kHasMessage;
-      payload += message->size;
-    } else {
-      if (SendMessage(session_->sender(), max_frame, id_, frame_flags::kEndStream, *message, deadline(), aborted,
-                      nullptr) != SendResult::kSent) {
-        return false;
-      }
-      message = nullptr;
-    }
+  header.extra = static_cast<uint32_t>(head->size());
+  size_t payload = head->size();
+  if (*message != nullptr && payload + (*message)->size <= session_->wire()->max_frame_size() - kHeaderSize) {
+    header.flags = frame_flags::kHasMessage;
+    payload += (*message)->size;
   }
   header.size = static_cast<uint32_t>(kHeaderSize + payload);
+  return header;
+}
+
+template <Wire W>
+bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage* message) {
+  const auto aborted = [this] { return cancelled(); };
+  std::string head;
+  const FrameHeader header = ResponseHeader(status, &message, &head);
+  const bool together = header.flags != 0;
+  if (message != nullptr && !together &&
+      SendMessage(session_->sender(), session_->wire()->max_frame_size(), id_, frame_flags::kEndStream, *message,
+                  deadline(), aborted, nullptr) != SendResult::kSent) {
+    return false;
+  }
   answering_.store(true, std::memory_order_seq_cst);  // before the caller can see the answer
   return session_->sender()->Send(
              header,
              [&](uint8_t* to) {
                if (!head.empty()) std::memcpy(to, head.data(), head.size());
-               if (message != nullptr) message->message.SerializeTo(to + head.size());
+               if (together) message->message.SerializeTo(to + head.size());
              },
              deadline(), aborted) == SendResult::kSent;
 }

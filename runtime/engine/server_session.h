@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -39,6 +40,7 @@ class ServerSession final : public ServerConnection {
   bool PrepareSleep() override { return wire_->PrepareSleep(); }
   void FinishSleep(uint32_t ready) override { wire_->FinishSleep(ready); }
   int watched_fds(WatchedFd* fds) const override { return wire_->watched_fds(fds); }
+  int64_t next_deadline() const override { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
   bool wants_write() const override { return wire_->wants_write(); }
 
   // --- ServerConnection ---
@@ -54,6 +56,8 @@ class ServerSession final : public ServerConnection {
   // The call is over; poller, or (Later) any thread. Nothing of the session may be touched after RecycleLater.
   void Recycle(SessionCall<W>* call);
   void RecycleLater(SessionCall<W>* call);
+  // Cancels the call, if it is still open, on the poller's thread. Any thread, while the call is not over.
+  void CancelLater(uint32_t id);
 
  private:
   static constexpr int kBatch = 64;
@@ -69,6 +73,8 @@ class ServerSession final : public ServerConnection {
   ServedMethod* ResolveMethod(const Frame& frame, std::string* name, Metadata* metadata, bool* violation);
   // Runs the handler here and now, or has a worker run it. `payload` is the one message, where it lies in the frame.
   Handled Dispatch(SessionCall<W>* call, const uint8_t* payload, size_t size);
+  // Something has come for a call: its driver, if it has one, goes on.
+  Handled Moved(SessionCall<W>* call);
   // Answers a request that no handler sees.
   void Refuse(uint32_t id, const absl::Status& status, bool not_seen);
   void FailCall(SessionCall<W>* call, const absl::Status& status);
@@ -76,6 +82,8 @@ class ServerSession final : public ServerConnection {
   SessionCall<W>** Entry(uint32_t id);
   void Forget(SessionCall<W>* call);
   void ReapEnded();
+  void CancelLate();
+  void CancelRequested();
   // The calls in use that are not on their way out: a caller that has its answer may well be back before the thread that
   // gave it has gone.
   size_t Unanswered();
@@ -97,6 +105,10 @@ class ServerSession final : public ServerConnection {
   size_t open_ = 0;  // calls in use, those that were cancelled and still run included
   bool closed_ = false;
   bool draining_ = false;
+  std::multimap<int64_t, SessionCall<W>*> deadlines_;  // when driven calls are to be cancelled
+  internal::Mutex mu_;
+  std::vector<uint32_t> to_cancel_ ABSL_GUARDED_BY(mu_);
+  std::atomic<bool> has_to_cancel_{false};  // relaxed; a change is followed by a nudge
   // Calls that ended on other threads; they push, the poller takes all.
   std::atomic<SessionCall<W>*> ended_{nullptr};
 };
@@ -112,6 +124,8 @@ template <Wire W>
 Polled ServerSession<W>::Poll() {
   ReapEnded();
   if (closed_) return OnClosed();
+  if (!deadlines_.empty()) CancelLate();
+  if (has_to_cancel_.load(std::memory_order_relaxed)) CancelRequested();
   bool progress = sender_.Service();
   for (int i = 0; i < kBatch; ++i) {
     Frame frame;
@@ -158,6 +172,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame)
     case FrameKind::kCredit:
       if (SessionCall<W>* call = Find(frame.header.call)) {
         if (!call->Grant(frame.header.extra)) return Handled::kViolation;
+        return Moved(call);
       }
       return Handled::kDone;
     case FrameKind::kPing: {
@@ -261,6 +276,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
   *entry = call;
   ++open_;
   core_->OnCallBegun();
+  if (deadline != kNever && method->handler->drives()) call->timer = deadlines_.emplace(deadline, call);
 
   if (!has_message || method->type == internal::MethodType::kClientStreaming ||
       method->type == internal::MethodType::kBidiStreaming) {
@@ -301,6 +317,7 @@ template <Wire W>
 typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& frame) {
   SessionCall<W>* const call = Find(frame.header.call);
   if (call == nullptr) return Handled::kDone;  // cancelled or refused meanwhile
+  if (call->started && !call->has_inbox()) return Handled::kViolation;  // its one message came with the request
   Inbox* const inbox = call->inbox();
   switch (inbox->PutFrame(frame, wire_->trusted())) {
     case Inbox::Put::kViolation:
@@ -311,8 +328,15 @@ typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& fram
     case Inbox::Put::kOk:
       break;
   }
-  if (call->started || !inbox->HasMessageOrEnd()) return Handled::kDone;
-  return Dispatch(call, nullptr, 0);
+  if (call->started) return Moved(call);
+  return inbox->HasMessageOrEnd() ? Dispatch(call, nullptr, 0) : Handled::kDone;
+}
+
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::Moved(SessionCall<W>* call) {
+  if (!call->driven()) return Handled::kDone;
+  wire_->Release();
+  return call->DriveInline() ? Handled::kConsumed : Handled::kRoleLost;
 }
 
 // --- Sending ---
@@ -368,6 +392,7 @@ void ServerSession<W>::Forget(SessionCall<W>* call) {
 template <Wire W>
 void ServerSession<W>::Recycle(SessionCall<W>* call) {
   Forget(call);
+  if (call->timer.has_value()) deadlines_.erase(*std::exchange(call->timer, absl::nullopt));
   spare_.push_back(call);
   --open_;
   core_->OnCallEnded();
@@ -391,6 +416,41 @@ void ServerSession<W>::ReapEnded() {
     SessionCall<W>* const next = call->next;
     Recycle(call);
     call = next;
+  }
+}
+
+template <Wire W>
+void ServerSession<W>::CancelLate() {
+  const int64_t now = MonotonicNanos();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    SessionCall<W>* const call = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    call->timer.reset();
+    call->Cancel();  // the caller's clock rings, too: nobody needs an answer
+  }
+}
+
+template <Wire W>
+void ServerSession<W>::CancelLater(uint32_t id) {
+  {
+    internal::MutexLock lock(&mu_);
+    to_cancel_.push_back(id);
+  }
+  has_to_cancel_.store(true, std::memory_order_relaxed);
+  core_->reactor()->Nudge(this);
+}
+
+template <Wire W>
+void ServerSession<W>::CancelRequested() {
+  std::vector<uint32_t> ids;
+  has_to_cancel_.store(false, std::memory_order_relaxed);
+  {
+    internal::MutexLock lock(&mu_);
+    ids.swap(to_cancel_);
+  }
+  for (const uint32_t id : ids) {
+    SessionCall<W>* const call = Find(id);
+    if (call != nullptr && !call->answering()) FailCall(call, absl::CancelledError("the server cancelled the call"));
   }
 }
 

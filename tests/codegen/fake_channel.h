@@ -47,8 +47,23 @@ class FakeChannel : public Channel {
     Note("", method, context);
     return std::make_unique<FakeCall>(this);
   }
+  internal::CallWaker* StartCallAsync(const internal::Method& method, ClientContext* context,
+                                      std::shared_ptr<internal::ClientDriver> driver) override {
+    Note("async ", method, context);
+    driver_ = std::move(driver);
+    return &waker_;
+  }
+  // Drives the call that was begun last to its end, with `status`.
+  void DriveToEnd() {
+    FakeCall call(this);
+    absl::Status end;
+    if (driver_->Drive(&call, &end)) std::exchange(driver_, nullptr)->OnDone(end);
+  }
 
  private:
+  struct FakeWaker final : internal::CallWaker {
+    void Wake() override {}
+  };
   // A stream that carries nothing and notes what is done to it.
   class FakeCall final : public internal::ClientCall {
    public:
@@ -70,6 +85,18 @@ class FakeChannel : public Channel {
       channel_->calls.push_back("finish");
       return channel_->status;
     }
+    internal::Tried TryWrite(internal::OutMessage message, WriteOptions options) override {
+      return Write(message, options) ? internal::Tried::kDone : internal::Tried::kOver;
+    }
+    internal::Tried TryWritesDone() override { return WritesDone() ? internal::Tried::kDone : internal::Tried::kOver; }
+    internal::Tried TryRead(internal::InMessage message) override {
+      return Read(message) ? internal::Tried::kDone : internal::Tried::kOver;
+    }
+    internal::Tried TryWaitForInitialMetadata() override { return internal::Tried::kOver; }
+    internal::Tried TryFinish(absl::Status* status) override {
+      *status = Finish();
+      return internal::Tried::kDone;
+    }
 
    private:
     FakeChannel* const channel_;
@@ -82,6 +109,8 @@ class FakeChannel : public Channel {
   }
 
   const std::string address_ = "fake:";
+  std::shared_ptr<internal::ClientDriver> driver_;
+  FakeWaker waker_;
 };
 
 }  // namespace nearcall

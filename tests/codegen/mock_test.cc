@@ -85,13 +85,29 @@ class MockAsync : public Greeter::StubInterface::async_interface {
               (nearcall::ClientContext * context, const HelloRequest* request, HelloReply* response,
                std::function<void(absl::Status)> done),
               (override));
+  MOCK_METHOD(void, SayHello,
+              (nearcall::ClientContext * context, const HelloRequest* request, HelloReply* response,
+               nearcall::ClientUnaryReactor* reactor),
+              (override));
+  MOCK_METHOD(void, Collect,
+              (nearcall::ClientContext * context, HelloReply* response,
+               nearcall::ClientWriteReactor<HelloRequest>* reactor),
+              (override));
+  MOCK_METHOD(void, Repeat,
+              (nearcall::ClientContext * context, const HelloRequest* request,
+               nearcall::ClientReadReactor<HelloReply>* reactor),
+              (override));
+  MOCK_METHOD(void, Chat,
+              (nearcall::ClientContext * context, (nearcall::ClientBidiReactor<HelloRequest, HelloReply>* reactor)),
+              (override));
 };
 
 TEST(MockTest, Async) {
   MockGreeterStub stub;
   MockAsync async;
   EXPECT_CALL(stub, async).WillOnce(Return(&async));
-  EXPECT_CALL(async, SayHello).WillOnce(::testing::InvokeArgument<3>(absl::AbortedError("later")));
+  EXPECT_CALL(async, SayHello(_, _, _, ::testing::An<std::function<void(absl::Status)>>()))
+      .WillOnce(::testing::InvokeArgument<3>(absl::AbortedError("later")));
   nearcall::ClientContext context;
   HelloRequest request;
   HelloReply response;

@@ -73,6 +73,58 @@ TEST_F(StubTest, AsyncCall) {
   EXPECT_EQ(status, absl::OkStatus());
 }
 
+// Notes the end of its call.
+template <class Reactor>
+struct Ending : Reactor {
+  absl::Status status = absl::UnknownError("not over");
+  void OnDone(const absl::Status& s) override { status = s; }
+};
+
+TEST_F(StubTest, UnaryReactor) {
+  Ending<ClientUnaryReactor> reactor;
+  stub_->async()->SayHello(&context_, &request_, &response_, &reactor);
+  EXPECT_THAT(channel_->calls, ElementsAre()) << "nothing begins before StartCall";
+  reactor.StartCall();
+  EXPECT_THAT(channel_->calls, ElementsAre("async /helloworld.Greeter/SayHello (unary)"));
+  channel_->done(absl::NotFoundError("nobody"));
+  EXPECT_EQ(reactor.status, absl::NotFoundError("nobody"));
+}
+
+TEST_F(StubTest, ClientStreamingReactor) {
+  Ending<ClientWriteReactor<HelloRequest>> reactor;
+  stub_->async()->Collect(&context_, &response_, &reactor);
+  reactor.StartWrite(&request_);
+  reactor.StartCall();
+  channel_->DriveToEnd();
+  EXPECT_THAT(channel_->calls, ElementsAre("async /helloworld.Greeter/Collect (client streaming)", "write", "read",
+                                           "finish"));
+  EXPECT_EQ(reactor.status.code(), absl::StatusCode::kInternal) << "no response came";
+}
+
+TEST_F(StubTest, ServerStreamingReactor) {
+  channel_->status = absl::NotFoundError("nobody");
+  Ending<ClientReadReactor<HelloReply>> reactor;
+  stub_->async()->Repeat(&context_, &request_, &reactor);
+  reactor.StartCall();
+  channel_->DriveToEnd();
+  EXPECT_THAT(channel_->calls,
+              ElementsAre("async /helloworld.Greeter/Repeat (server streaming)", "write last", "finish"))
+      << "the one request is sent without being asked for";
+  EXPECT_EQ(reactor.status, absl::NotFoundError("nobody"));
+}
+
+TEST_F(StubTest, BidiReactor) {
+  Ending<ClientBidiReactor<HelloRequest, HelloReply>> reactor;
+  stub_->async()->Chat(&context_, &reactor);
+  reactor.StartRead(&response_);
+  reactor.StartWritesDone();
+  reactor.StartCall();
+  channel_->DriveToEnd();
+  EXPECT_THAT(channel_->calls, ElementsAre("async /helloworld.Greeter/Chat (bidi streaming)", "writes done", "read",
+                                           "finish"));
+  EXPECT_EQ(reactor.status, absl::OkStatus());
+}
+
 TEST_F(StubTest, ClientStreaming) {
   std::unique_ptr<ClientWriter<HelloRequest>> writer = stub_->Collect(&context_, &response_);
   EXPECT_TRUE(writer->Write(request_));
@@ -159,6 +211,21 @@ class FakeServerCall final : public internal::ServerCall {
     status = absl::OkStatus();
     answered = true;
   }
+  void TryCancel() override {}
+  void StartDriving(std::shared_ptr<internal::ServerDriver> driver) override {
+    if (driver->Drive()) driver->OnDone();
+  }
+  void Wake() override {}
+  internal::Tried TryWrite(internal::OutMessage /*message*/, WriteOptions /*options*/) override {
+    return internal::Tried::kDone;
+  }
+  internal::Tried TryRead(internal::InMessage /*message*/) override { return internal::Tried::kOver; }
+  internal::Tried TrySendInitialMetadata() override { return internal::Tried::kDone; }
+  internal::Tried TryFinish(const absl::Status& end, const internal::OutMessage* message) override {
+    status = end;
+    answered = message != nullptr;
+    return internal::Tried::kDone;
+  }
 
  private:
   ServerContext context_;
@@ -184,6 +251,45 @@ TEST(ServiceTest, HandlersCallTheOverrides) {
   EXPECT_EQ(bidi.status, absl::DataLossError("chat"));
   FakeServerCall missing;
   service.entries()[2].handler->Run(&missing);
+  EXPECT_EQ(missing.status.code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST(ServiceTest, CallbackHandlersCallTheOverrides) {
+  struct Reader final : ServerReadReactor<HelloRequest> {
+    explicit Reader(bool* is_done) : done(is_done) { StartRead(&request); }
+    void OnReadDone(bool ok) override { Finish(ok ? absl::InternalError("read") : absl::OkStatus()); }
+    void OnDone() override {
+      *done = true;
+      delete this;
+    }
+    HelloRequest request;
+    bool* done;
+  };
+  class Implementation final : public Greeter::CallbackService {
+   public:
+    ServerUnaryReactor* SayHello(CallbackServerContext* context, const HelloRequest* /*request*/,
+                                 HelloReply* /*response*/) override {
+      ServerUnaryReactor* const reactor = context->DefaultReactor();
+      reactor->Finish(absl::DataLossError("unary"));
+      return reactor;
+    }
+    ServerReadReactor<HelloRequest>* Collect(CallbackServerContext* /*context*/, HelloReply* /*response*/) override {
+      return new Reader(&done);
+    }
+    bool done = false;
+  };
+  Implementation service;
+  FakeServerCall unary;
+  service.entries()[0].handler->Run(&unary);
+  EXPECT_EQ(unary.status, absl::DataLossError("unary"));
+  EXPECT_FALSE(unary.answered);
+  FakeServerCall collect;
+  service.entries()[1].handler->Run(&collect);
+  EXPECT_EQ(collect.status, absl::OkStatus());
+  EXPECT_TRUE(collect.answered);
+  EXPECT_TRUE(service.done);
+  FakeServerCall missing;
+  service.entries()[3].handler->Run(&missing);
   EXPECT_EQ(missing.status.code(), absl::StatusCode::kUnimplemented);
 }
 

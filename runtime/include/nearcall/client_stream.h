@@ -63,7 +63,7 @@ class ClientReader final : public ClientReaderInterface<R> {
     call_->Write(request, last);
   }
   void WaitForInitialMetadata() override { call_->WaitForInitialMetadata(); }
-  bool Read(R* message) override { return call_->Read(message); }
+  bool Read(R* message) override { return call_->Read(internal::InMessage(message)); }
   absl::Status Finish() override { return call_->Finish(); }
 
  private:
@@ -79,7 +79,7 @@ class ClientWriter final : public ClientWriterInterface<W> {
                google::protobuf::MessageLite* response)
       : call_(channel->StartCall(method, context)), response_(response) {}
   void WaitForInitialMetadata() { call_->WaitForInitialMetadata(); }
-  bool Write(const W& message, WriteOptions options) override { return call_->Write(message, options); }
+  bool Write(const W& message, WriteOptions options) override { return call_->Write(internal::OutMessage(message), options); }
   bool WritesDone() override { return call_->WritesDone(); }
   absl::Status Finish() override {
     const bool answered = call_->Read(response_);
@@ -100,8 +100,8 @@ class ClientReaderWriter final : public ClientReaderWriterInterface<W, R> {
   ClientReaderWriter(Channel* channel, const internal::Method& method, ClientContext* context)
       : call_(channel->StartCall(method, context)) {}
   void WaitForInitialMetadata() override { call_->WaitForInitialMetadata(); }
-  bool Read(R* message) override { return call_->Read(message); }
-  bool Write(const W& message, WriteOptions options) override { return call_->Write(message, options); }
+  bool Read(R* message) override { return call_->Read(internal::InMessage(message)); }
+  bool Write(const W& message, WriteOptions options) override { return call_->Write(internal::OutMessage(message), options); }
   bool WritesDone() override { return call_->WritesDone(); }
   absl::Status Finish() override { return call_->Finish(); }
 

@@ -16,7 +16,9 @@
 namespace nearcall {
 
 class ClientContext;
+class ServerUnaryReactor;
 namespace internal {
+class ServerCall;
 class ServerContextAccess;
 }
 
@@ -50,11 +52,18 @@ class ServerContext {
   // The full name of the method: "/package.Service/Method".
   absl::string_view method() const { return method_; }
 
+  // Ends the call with CANCELLED for its caller, and cancels it here. Any thread, until the call is over.
+  void TryCancel() const;
+
+  // For methods in callback form (server_reactor.h): a reactor to return where one's own has nothing to do but Finish.
+  ServerUnaryReactor* DefaultReactor();
+
  private:
   friend class internal::ServerContextAccess;
 
   static constexpr int64_t kNoDeadline = INT64_MAX;  // kNever of the engine
 
+  internal::ServerCall* call_ = nullptr;
   const Peer* peer_ = nullptr;
   absl::string_view method_;
   int64_t deadline_ns_ = kNoDeadline;  // on the monotonic clock
@@ -62,6 +71,7 @@ class ServerContext {
   Metadata client_metadata_;
   Metadata initial_metadata_;
   Metadata trailing_metadata_;
+  std::shared_ptr<ServerUnaryReactor> default_reactor_;
 
   // The calls made on behalf of this one: they are cancelled with it.
   friend class ClientContext;

@@ -17,7 +17,7 @@ class ServerReader {
   // Sends the context's initial metadata now instead of with the first message.
   void SendInitialMetadata() { call_->SendInitialMetadata(); }
   // Blocks for the next message.
-  bool Read(R* message) { return call_->Read(message); }
+  bool Read(R* message) { return call_->Read(internal::InMessage(message)); }
 
  private:
   internal::ServerCall* call_;
@@ -29,7 +29,7 @@ class ServerWriter {
   explicit ServerWriter(internal::ServerCall* call) : call_(call) {}
   void SendInitialMetadata() { call_->SendInitialMetadata(); }
   // Blocks until there is room.
-  bool Write(const W& message, WriteOptions options = WriteOptions()) { return call_->Write(message, options); }
+  bool Write(const W& message, WriteOptions options = WriteOptions()) { return call_->Write(internal::OutMessage(message), options); }
 
  private:
   internal::ServerCall* call_;
@@ -41,8 +41,8 @@ class ServerReaderWriter {
  public:
   explicit ServerReaderWriter(internal::ServerCall* call) : call_(call) {}
   void SendInitialMetadata() { call_->SendInitialMetadata(); }
-  bool Read(R* message) { return call_->Read(message); }
-  bool Write(const W& message, WriteOptions options = WriteOptions()) { return call_->Write(message, options); }
+  bool Read(R* message) { return call_->Read(internal::InMessage(message)); }
+  bool Write(const W& message, WriteOptions options = WriteOptions()) { return call_->Write(internal::OutMessage(message), options); }
 
  private:
   internal::ServerCall* call_;

@@ -103,7 +103,7 @@ TEST_F(InboxTest, FragmentsThatDoNotFitAreViolations) {
   }
   Inbox inbox(-1, kInitialCredit, nullptr);
   EXPECT_EQ(PutPart(&inbox, "", 5), Put::kViolation) << "an empty first fragment";
-  Inbox ended(-1, nullptr);
+  Inbox ended(-1, kInitialCredit, nullptr);
   EXPECT_EQ(PutPart(&ended, "", 0, frame_flags::kEndStream | frame_flags::kNoMessage), Put::kOk);
   EXPECT_EQ(PutPart(&ended, "x", 0), Put::kViolation) << "after the end";
   EXPECT_EQ(PutMessage(&ended, "x"), Put::kViolation) << "after the end";
@@ -117,7 +117,7 @@ TEST_F(InboxTest, LimitsAreExactAndComeBeforeMemory) {
   EXPECT_EQ(PutPart(&inbox, "abcdefg", 0), Put::kOk);
   EXPECT_EQ(PutPart(&inbox, "abc", 8), Put::kTooLarge);
   EXPECT_EQ(PutPart(&inbox, "abc", 0xffffffff), Put::kTooLarge);
-  Inbox none(0, nullptr);
+  Inbox none(0, kInitialCredit, nullptr);
   EXPECT_EQ(PutMessage(&none, ""), Put::kOk);
   EXPECT_EQ(PutMessage(&none, "x"), Put::kTooLarge);
 }
@@ -128,7 +128,7 @@ TEST_F(InboxTest, MoreThanWasGrantedIsAViolation) {
   const std::string message(1000, 'x');
   for (; spent < kInitialCredit; spent += 1000 + kMessageOverhead) ASSERT_EQ(PutMessage(&inbox, message), Put::kOk);
   EXPECT_EQ(PutMessage(&inbox, message), Put::kViolation);
-  Inbox empties(-1, nullptr);
+  Inbox empties(-1, kInitialCredit, nullptr);
   int count = 0;
   while (PutPart(&empties, "", 0) == Put::kOk && count < 100'000) ++count;
   EXPECT_EQ(count, kInitialCredit / kMessageOverhead) << "empty messages cost, too";

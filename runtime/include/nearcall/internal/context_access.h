@@ -44,11 +44,14 @@ class ClientContextAccess {
 class ServerContextAccess {
  public:
   // Makes the context ready for a call, as new.
-  static void Reset(ServerContext* context, const Peer* peer, absl::string_view method, int64_t deadline) {
+  static void Reset(ServerContext* context, ServerCall* call, const Peer* peer, absl::string_view method,
+                    int64_t deadline) {
+    context->call_ = call;
     context->peer_ = peer;
     context->method_ = method;
     context->deadline_ns_ = deadline;
     context->cancelled_.store(false, std::memory_order_relaxed);
+    if (context->default_reactor_ != nullptr) context->default_reactor_.reset();
     if (!context->client_metadata_.empty()) context->client_metadata_.clear();
     if (!context->initial_metadata_.empty()) context->initial_metadata_.clear();
     if (!context->trailing_metadata_.empty()) context->trailing_metadata_.clear();

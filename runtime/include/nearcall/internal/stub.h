@@ -1,11 +1,15 @@
 #ifndef NEARCALL_INTERNAL_STUB_H_
 #define NEARCALL_INTERNAL_STUB_H_
 
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nearcall/channel.h"
 #include "nearcall/client_context.h"
+#include "nearcall/client_reactor.h"
 
 namespace nearcall {
 namespace internal {
@@ -20,6 +24,15 @@ absl::StatusOr<Response> CallShort(Stub* stub, absl::Status (Stub::*method)(Clie
   absl::Status status = (stub->*method)(&context, request, &response);
   if (!status.ok()) return status;
   return response;
+}
+
+// The reactor form of a unary call, in terms of the callback form.
+inline void BindUnary(std::shared_ptr<Channel> channel, const Method* method, ClientContext* context,
+                      OutMessage request, InMessage response, ClientUnaryReactor* reactor) {
+  reactor->Bind([channel = std::move(channel), method, context, request,
+                 response](std::function<void(absl::Status)> done) {
+    channel->UnaryCallAsync(*method, context, request, response, std::move(done));
+  });
 }
 
 }  // namespace internal
