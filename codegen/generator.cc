@@ -78,13 +78,19 @@ void EmitHeader(const File& file, Writer* out) {
   out->Print("\n#endif\n");
 }
 
+std::string Traits(const Policy& policy) {
+  const auto text = [](bool value) { return value ? "true" : "false"; };
+  return absl::StrCat("::nearcall::internal::MethodTraits{/*one_way=*/", text(policy.one_way), ", /*idempotent=*/",
+                      text(policy.idempotent), ", /*timeout_ns=*/", policy.timeout_ns, "}");
+}
+
 void EmitMethods(const Service& service, Writer* out) {
   static constexpr const char* kTypes[] = {"kUnary", "kClientStreaming", "kServerStreaming", "kBidiStreaming"};
   for (const Method& method : service.methods) {
-    out->List(absl::StrCat("const ::nearcall::internal::Method ", method.constant, "("),
-              {absl::StrCat("\"", method.wire_name, "\""),
-               absl::StrCat("::nearcall::internal::MethodType::", kTypes[method.kind])},
-              ");");
+    std::vector<std::string> arguments = {absl::StrCat("\"", method.wire_name, "\""),
+                                          absl::StrCat("::nearcall::internal::MethodType::", kTypes[method.kind])};
+    if (!method.policy.IsDefault()) arguments.push_back(Traits(method.policy));
+    out->List(absl::StrCat("const ::nearcall::internal::Method ", method.constant, "("), arguments, ");");
   }
 }
 
@@ -145,7 +151,8 @@ bool Generator::Generate(const google::protobuf::FileDescriptor* file, const std
         "services_namespace";
     return false;
   }
-  const File model = MakeFile(*file, options);
+  File model;
+  if (!MakeFile(*file, options, &model, error)) return false;
   WriteFile(model, ".nearcall.h", EmitHeader, context);
   WriteFile(model, ".nearcall.cc", EmitSource, context);
   if (options.generate_mock_code) WriteFile(model, "_mock.nearcall.h", EmitMockHeader, context);

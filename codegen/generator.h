@@ -11,7 +11,8 @@ namespace codegen {
 
 // Turns foo.proto into foo.nearcall.h and foo.nearcall.cc, and foo_mock.nearcall.h where asked for.
 //
-// Threads: thread-safe. Errors: a bad option, or cc_generic_services; protoc prints them.
+// Threads: thread-safe. Errors: a bad option, of the plugin's or of a method, or cc_generic_services; protoc
+// prints them.
 class Generator final : public google::protobuf::compiler::CodeGenerator {
  public:
   bool Generate(const google::protobuf::FileDescriptor* file, const std::string& parameter,

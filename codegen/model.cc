@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "codegen/names.h"
 #include "google/protobuf/compiler/cpp/names.h"
@@ -40,22 +41,30 @@ void NameMethods(const google::protobuf::ServiceDescriptor& descriptor, Service*
   }
 }
 
-// `constants`: those of the file so far. Service and method joined by `_` may read the same for two pairs.
-Method MakeMethod(const google::protobuf::MethodDescriptor& descriptor, std::set<std::string>* constants) {
+// What is collected over a whole file.
+struct Collected {
+  std::set<std::string> constants;  // service and method joined by `_` may read the same for two pairs
+  std::vector<std::string> errors;
+};
+
+Method MakeMethod(const google::protobuf::MethodDescriptor& descriptor, Collected* collected) {
   Method method;
   method.kind = KindOf(descriptor);
   method.name = std::string(descriptor.name());
-  method.constant = Escape(absl::StrCat("k", descriptor.service()->name(), "_", descriptor.name()), *constants);
-  constants->insert(method.constant);
+  method.constant =
+      Escape(absl::StrCat("k", descriptor.service()->name(), "_", descriptor.name()), collected->constants);
+  collected->constants.insert(method.constant);
   method.wire_name = absl::StrCat("/", descriptor.service()->full_name(), "/", descriptor.name());
   method.request = cpp::QualifiedClassName(descriptor.input_type());
   method.response = cpp::QualifiedClassName(descriptor.output_type());
   method.deprecated = descriptor.options().deprecated();
+  const std::string complaint = ReadPolicy(descriptor, &method.policy);
+  if (!complaint.empty()) collected->errors.push_back(absl::StrCat(descriptor.full_name(), ": ", complaint));
   method.comments = CommentsOf(descriptor);
   return method;
 }
 
-Service MakeService(const google::protobuf::ServiceDescriptor& descriptor, std::set<std::string>* constants) {
+Service MakeService(const google::protobuf::ServiceDescriptor& descriptor, Collected* collected) {
   Service service;
   service.name = Escape(std::string(descriptor.name()), ClassNames());
   service.mock_name = absl::StrCat("Mock", descriptor.name(), "Stub");
@@ -63,7 +72,7 @@ Service MakeService(const google::protobuf::ServiceDescriptor& descriptor, std::
   service.deprecated = descriptor.options().deprecated();
   service.comments = CommentsOf(descriptor);
   for (int i = 0; i < descriptor.method_count(); ++i) {
-    service.methods.push_back(MakeMethod(*descriptor.method(i), constants));
+    service.methods.push_back(MakeMethod(*descriptor.method(i), collected));
   }
   NameMethods(descriptor, &service);
   return service;
@@ -93,23 +102,24 @@ bool Service::HasStreaming() const {
                      [](const Method& method) { return method.kind != Method::kUnary; });
 }
 
-File MakeFile(const google::protobuf::FileDescriptor& descriptor, const Options& options) {
-  File file;
-  file.source = std::string(descriptor.name());
-  file.base = cpp::StripProto(file.source);
+bool MakeFile(const google::protobuf::FileDescriptor& descriptor, const Options& options, File* file,
+              std::string* error) {
+  file->source = std::string(descriptor.name());
+  file->base = cpp::StripProto(file->source);
   const std::vector<std::string> segments = absl::StrSplit(std::string(descriptor.package()), '.', absl::SkipEmpty());
   for (const std::string& segment : segments) {
     // No more than must be: protoc leaves the namespaces of messages alone.
-    file.namespaces.push_back(IsKeyword(segment) ? absl::StrCat(segment, "_") : segment);
+    file->namespaces.push_back(IsKeyword(segment) ? absl::StrCat(segment, "_") : segment);
   }
-  file.namespaces.insert(file.namespaces.end(), options.services_namespace.begin(), options.services_namespace.end());
-  file.pb_includes = PbIncludes(descriptor);
-  std::set<std::string> constants;
+  file->namespaces.insert(file->namespaces.end(), options.services_namespace.begin(), options.services_namespace.end());
+  file->pb_includes = PbIncludes(descriptor);
+  Collected collected;
   for (int i = 0; i < descriptor.service_count(); ++i) {
-    file.services.push_back(MakeService(*descriptor.service(i), &constants));
+    file->services.push_back(MakeService(*descriptor.service(i), &collected));
   }
-  file.comments = CommentsOf(descriptor);
-  return file;
+  file->comments = CommentsOf(descriptor);
+  *error = absl::StrJoin(collected.errors, "\n");
+  return collected.errors.empty();
 }
 
 }  // namespace codegen

@@ -6,6 +6,7 @@
 
 #include "codegen/comments.h"
 #include "codegen/options.h"
+#include "codegen/policy.h"
 #include "google/protobuf/descriptor.h"
 
 namespace nearcall {
@@ -25,6 +26,7 @@ struct Method {
   std::string request;    // fully qualified, with a leading "::"
   std::string response;
   bool deprecated;
+  Policy policy;
   CommentLines comments;
 };
 
@@ -48,7 +50,9 @@ struct File {
   CommentLines comments;
 };
 
-File MakeFile(const google::protobuf::FileDescriptor& descriptor, const Options& options);
+// On failure returns false and sets `*error` to what is wrong with the options of methods, a line for each.
+bool MakeFile(const google::protobuf::FileDescriptor& descriptor, const Options& options, File* file,
+              std::string* error);
 
 }  // namespace codegen
 }  // namespace nearcall

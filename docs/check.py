@@ -1,4 +1,4 @@
-"""Checks README.md and docs/: that what they quote is in the tree word for word, and that what they link to exists.
+"""Checks the READMEs and docs/: that what they quote is in the tree word for word, and that what they link to exists.
 
 A block is a quotation when a line `<!-- from PATH -->` stands before it. Usage: docs/check.py, in any directory.
 """
@@ -27,7 +27,7 @@ def check(page):
 
 def main():
     problems = 0
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+    for page in [ROOT / "README.md", ROOT / "codegen" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for problem in check(page):
             print(f"{page.relative_to(ROOT)} {problem}")
             problems += 1

@@ -106,5 +106,13 @@ TEST_F(ShopTest, CallsOverEachAddress) {
   }
 }
 
+// Options that are defined in nearcall's workspace, in a service that is defined in this one.
+TEST_F(ShopTest, OptionsOfMethods) {
+  const nearcall::internal::MethodTraits& total = audit_.entries().front().method->traits();
+  EXPECT_TRUE(total.idempotent);
+  EXPECT_EQ(total.timeout_ns, 10'000'000'000);
+  EXPECT_EQ(shop_.entries().front().method->traits().timeout_ns, 0);
+}
+
 }  // namespace
 }  // namespace consumer

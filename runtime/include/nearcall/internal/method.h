@@ -11,6 +11,13 @@ namespace internal {
 
 enum class MethodType : uint8_t { kUnary, kClientStreaming, kServerStreaming, kBidiStreaming };
 
+// What a method's options in the .proto say of it (nearcall/options.proto).
+struct MethodTraits {
+  bool one_way = false;     // nobody waits for the response
+  bool idempotent = false;  // may run twice
+  int64_t timeout_ns = 0;   // of calls whose caller sets no deadline; 0: none
+};
+
 // A method as a caller names it. Generated code keeps one static object a method, so that a connection sends the name
 // once and a number from then on.
 //
@@ -18,12 +25,14 @@ enum class MethodType : uint8_t { kUnary, kClientStreaming, kServerStreaming, kB
 class Method {
  public:
   // `name` is "/package.Service/Method".
-  constexpr Method(const char* name, MethodType type) : name_(name), type_(type) {}
+  constexpr Method(const char* name, MethodType type, MethodTraits traits = MethodTraits())
+      : name_(name), traits_(traits), type_(type) {}
   Method(const Method&) = delete;
   Method& operator=(const Method&) = delete;
 
   absl::string_view name() const { return name_; }
   MethodType type() const { return type_; }
+  const MethodTraits& traits() const { return traits_; }
 
   // A small number, from 1, that is this object's own in this process; given on first use.
   uint32_t number() const {
@@ -35,6 +44,7 @@ class Method {
   uint32_t AssignNumber() const;
 
   const char* name_;
+  MethodTraits traits_;
   MethodType type_;
   mutable std::atomic<uint32_t> number_{0};  // relaxed: publishes nothing but itself
 };
