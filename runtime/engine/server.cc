@@ -1,6 +1,9 @@
 #include "nearcall/server.h"
 
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -11,13 +14,19 @@
 namespace nearcall {
 namespace {
 
+// "/package.Service/Method" without the method.
+std::string ServiceName(absl::string_view method) { return std::string(method.substr(1, method.rfind('/') - 1)); }
+
 // A running server: the listeners, and the core that they feed.
 class RunningServer final : public Server {
  public:
-  explicit RunningServer(const ServerOptions& options) : core_(options) {}
+  RunningServer(const ServerOptions& options, std::vector<std::unique_ptr<internal::ServerExtension>> extensions,
+                HealthCheckService* health)
+      : extensions_(std::move(extensions)), health_(health), core_(options) {}
   ~RunningServer() override { Shutdown(); }
 
-  ServerCore* core() { return &core_; }
+  // Serves the user's services and the extensions'.
+  absl::Status AddServices(const std::vector<Service*>& services);
   absl::Status Listen(const std::string& text, int* selected_port);
   void Start();
 
@@ -25,6 +34,7 @@ class RunningServer final : public Server {
   void Wait() override;
   void Shutdown() override { ShutdownBy(kNever); }
   void Shutdown(absl::Time deadline) override { ShutdownBy(MonotonicAt(deadline)); }
+  HealthCheckService* GetHealthCheckService() override { return health_; }
 
  private:
   enum class State { kNew, kServing, kDraining, kStopped };
@@ -33,6 +43,9 @@ class RunningServer final : public Server {
   // Waits until no call is open; false when `deadline` comes first.
   bool AwaitIdle(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  const std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;  // outlive the core, which calls them
+  HealthCheckService* const health_;
+  std::set<std::string> service_names_;
   ServerCore core_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::string> addresses_;
@@ -41,6 +54,18 @@ class RunningServer final : public Server {
   State state_ ABSL_GUARDED_BY(mu_) = State::kNew;
   bool idle_ ABSL_GUARDED_BY(mu_) = false;
 };
+
+absl::Status RunningServer::AddServices(const std::vector<Service*>& services) {
+  std::vector<Service*> all = services;
+  for (const auto& extension : extensions_) {
+    for (Service* service : extension->services()) all.push_back(service);
+  }
+  for (const Service* service : all) {
+    if (absl::Status status = core_.AddService(*service); !status.ok()) return status;
+    for (const Service::Entry& entry : service->entries()) service_names_.insert(ServiceName(entry.method->name()));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status RunningServer::Listen(const std::string& text, int* selected_port) {
   absl::StatusOr<Address> address = ParseAddress(text);
@@ -66,6 +91,8 @@ absl::Status RunningServer::Listen(const std::string& text, int* selected_port) 
 }
 
 void RunningServer::Start() {
+  const std::vector<std::string> names(service_names_.begin(), service_names_.end());
+  for (const auto& extension : extensions_) extension->OnStart(names);
   for (const std::unique_ptr<Listener>& listener : listeners_) listener->Start();
   core_.workers()->Start();
   absl::MutexLock lock(&mu_);
@@ -83,6 +110,9 @@ void RunningServer::ShutdownBy(int64_t deadline) {
   if (state_ == State::kNew) return;
   if (state_ == State::kServing) {
     state_ = State::kDraining;
+    mu_.Unlock();
+    for (const auto& extension : extensions_) extension->OnDrain();
+    mu_.Lock();
     core_.reactor()->Post([this] {
       for (const std::unique_ptr<Listener>& listener : listeners_) listener->Stop();
       core_.BeginDrain([this] {
@@ -129,6 +159,11 @@ ServerBuilder& ServerBuilder::RegisterService(Service* service) {
   return *this;
 }
 
+ServerBuilder& ServerBuilder::AddExtension(std::unique_ptr<internal::ServerExtension> extension) {
+  extensions_.push_back(std::move(extension));
+  return *this;
+}
+
 ServerBuilder& ServerBuilder::SetOptions(const ServerOptions& options) {
   options_ = options;
   return *this;
@@ -141,10 +176,8 @@ ServerBuilder& ServerBuilder::SetMaxReceiveMessageSize(int bytes) {
 
 absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::BuildAndStart() {
   if (ports_.empty()) return absl::InvalidArgumentError("the server has no address: call AddListeningPort");
-  auto server = std::make_unique<RunningServer>(options_);
-  for (Service* service : services_) {
-    if (absl::Status status = server->core()->AddService(*service); !status.ok()) return status;
-  }
+  auto server = std::make_unique<RunningServer>(options_, std::move(extensions_), health_);
+  if (absl::Status status = server->AddServices(services_); !status.ok()) return status;
   for (const Port& port : ports_) {
     if (absl::Status status = server->Listen(port.address, port.selected_port); !status.ok()) return status;
   }

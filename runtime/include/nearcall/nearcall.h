@@ -8,6 +8,7 @@
 #include "nearcall/client_reactor.h"
 #include "nearcall/client_stream.h"
 #include "nearcall/delivery.h"
+#include "nearcall/health.h"
 #include "nearcall/metadata.h"
 #include "nearcall/peer.h"
 #include "nearcall/server.h"

@@ -7,6 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "nearcall/health.h"
+#include "nearcall/internal/server_extension.h"
 #include "nearcall/service.h"
 #include "nearcall/spin.h"
 
@@ -49,6 +51,9 @@ class Server {
   // With a deadline, calls that still run then are cancelled; their handlers are waited for.
   virtual void Shutdown() = 0;
   virtual void Shutdown(absl::Time deadline) = 0;
+
+  // What the server says of its health; nullptr unless EnableHealthCheckService() was called. The server owns it.
+  virtual HealthCheckService* GetHealthCheckService() { return nullptr; }
 };
 
 // Collects what a server is made of. Shape and names are gRPC's.
@@ -69,6 +74,15 @@ class ServerBuilder {
   ServerBuilder& SetOptions(const ServerOptions& options);
   ServerBuilder& SetMaxReceiveMessageSize(int bytes);
 
+  // Services of the framework's own; each comes with //runtime:nearcall, and a program that does not ask for it does
+  // not pay for it.
+  //
+  // gRPC's health protocol (nearcall/health.h).
+  ServerBuilder& EnableHealthCheckService();
+
+  // For services of the framework's own.
+  ServerBuilder& AddExtension(std::unique_ptr<internal::ServerExtension> extension);
+
   // Starts the server, or says what stands in the way: a malformed address (INVALID_ARGUMENT), one that a live server
   // holds (ALREADY_EXISTS), one service twice (ALREADY_EXISTS), no right to the path (PERMISSION_DENIED).
   // To be called once.
@@ -81,6 +95,8 @@ class ServerBuilder {
   };
   std::vector<Port> ports_;
   std::vector<Service*> services_;
+  std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;
+  HealthCheckService* health_ = nullptr;  // one of extensions_
   ServerOptions options_;
 };
 

@@ -1,0 +1,49 @@
+#ifndef NEARCALL_TESTS_SERVICES_FIXTURE_H_
+#define NEARCALL_TESTS_SERVICES_FIXTURE_H_
+
+#include <memory>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "nearcall/nearcall.h"
+#include "protos/testing/test_service.nearcall.h"
+#include "protos/testing/test_service.pb.h"
+#include "tests/testing/resources.h"
+#include "tests/testing/test_service.h"
+
+namespace nearcall::testing {
+
+// A server of TestService in this process, with what a test adds to it, over the transport that the parameter names;
+// and a channel to it. It ends with the descriptors, threads and mappings that it began with.
+class ServicesTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  ServicesTest();
+  ~ServicesTest() override;
+  void TearDown() override;
+
+  // Starts the server of `builder_`, and connects.
+  void Start();
+  // A stub of S on the channel.
+  template <class S>
+  std::unique_ptr<typename S::Stub> StubOf() const {
+    return S::NewStub(channel_);
+  }
+
+  ServerBuilder builder_;
+  TestServiceImpl service_;
+  ChannelOptions channel_options_;
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<Channel> channel_;
+
+ private:
+  const Resources before_;
+  std::string directory_;
+};
+
+// For INSTANTIATE_TEST_SUITE_P: shared memory, a socket, and neither; and their names.
+inline const auto kTransports = ::testing::Values("shm", "unix", "inproc");
+std::string TransportName(const ::testing::TestParamInfo<std::string>& info);
+
+}  // namespace nearcall::testing
+
+#endif  // NEARCALL_TESTS_SERVICES_FIXTURE_H_
