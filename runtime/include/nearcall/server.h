@@ -74,11 +74,12 @@ class ServerBuilder {
   ServerBuilder& SetOptions(const ServerOptions& options);
   ServerBuilder& SetMaxReceiveMessageSize(int bytes);
 
-  // Services of the framework's own; each comes with //runtime:nearcall, and a program that does not ask for it does
-  // not pay for it.
+  // Services of the framework's own, which come with //runtime:nearcall.
   //
-  // gRPC's health protocol (nearcall/health.h).
+  // Health, as gRPC's probers ask for it (nearcall/health.h).
   ServerBuilder& EnableHealthCheckService();
+  // Reflection, gRPC's: tells clients what is served, and describes every message that is linked into this program.
+  ServerBuilder& EnableReflection();
 
   // For services of the framework's own.
   ServerBuilder& AddExtension(std::unique_ptr<internal::ServerExtension> extension);
@@ -97,6 +98,7 @@ class ServerBuilder {
   std::vector<Service*> services_;
   std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;
   HealthCheckService* health_ = nullptr;  // one of extensions_
+  bool reflection_ = false;
   ServerOptions options_;
 };
 
