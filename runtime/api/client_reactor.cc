@@ -12,9 +12,11 @@ thread_local const ClientReactorDriver* driving = nullptr;
 }  // namespace
 
 void ClientReactorDriver::Bind(std::shared_ptr<Channel> channel, const Method* method, ClientContext* context,
-                               absl::optional<OutMessage> request, absl::optional<InMessage> response) {
+                               absl::optional<OutMessage> request, absl::optional<InMessage> response,
+                               std::shared_ptr<const void> method_owner) {
   channel_ = std::move(channel);
   method_ = method;
+  method_owner_ = std::move(method_owner);
   context_ = context;
   MutexLock lock(&mu_);
   if (request.has_value()) {

@@ -116,7 +116,7 @@ void AsyncCaller::Send(AsyncCall* call) {
   } else {
     outcome = call->Begin(*std::move(connection));
     if (outcome.status.ok()) return;
-    if (may_retry_(outcome, call->attempts_++)) return Send(call);
+    if (may_retry_(call->method_, outcome, call->attempts_++)) return Send(call);
   }
   // Over before it began. The callback must not run inside the caller's Start: it waits for the loop.
   call->Fail(std::move(outcome));
@@ -126,7 +126,7 @@ void AsyncCaller::Send(AsyncCall* call) {
 void AsyncCaller::Look(AsyncCall* call) {
   std::optional<CallOutcome> outcome = call->Drive();
   if (!outcome.has_value()) return;
-  if (may_retry_(*outcome, call->attempts_++)) return Send(call);
+  if (may_retry_(call->method_, *outcome, call->attempts_++)) return Send(call);
   Complete(call, std::move(outcome->status));
 }
 

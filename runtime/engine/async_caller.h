@@ -32,7 +32,7 @@ class AsyncCaller {
   // Finds a connection for a call; blocks, if the call is to wait for its server, to its deadline or cancellation.
   using Connect = std::function<absl::StatusOr<std::shared_ptr<ClientConnection>>(AsyncCall* call)>;
   // Says whether a call that ended so is to be made again.
-  using MayRetry = std::function<bool(const CallOutcome& outcome, int attempts)>;
+  using MayRetry = std::function<bool(const internal::Method& method, const CallOutcome& outcome, int attempts)>;
 
   AsyncCaller(Reactor* reactor, Connected connected, Connect connect, MayRetry may_retry)
       : reactor_(reactor),

@@ -125,12 +125,20 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   }
   // One attempt to connect, with mu_ given up meanwhile.
   absl::Status Dial(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  static bool MayRetry(const CallOutcome& outcome, int attempts) {
-    return outcome.may_retry && absl::IsUnavailable(outcome.status) && attempts < kMaxTransparentRetries;
+  // Of a method that may run twice, a call that the server may have seen is made again, too.
+  static bool MayRetry(const internal::Method& method, const CallOutcome& outcome, int attempts) {
+    if (!absl::IsUnavailable(outcome.status) || attempts >= kMaxTransparentRetries) return false;
+    return outcome.may_retry || (outcome.lost && method.traits().idempotent);
+  }
+  // When a call that begins now must be over.
+  static int64_t DeadlineOf(const internal::Method& method, const ClientContext& context) {
+    const int64_t deadline = ClientContextAccess::MonotonicDeadline(context);
+    const int64_t timeout = method.traits().timeout_ns;
+    return deadline == kNever && timeout > 0 ? MonotonicNanos() + timeout : deadline;
   }
 
   // Whether an asynchronous call may begin: its context is new.
-  static absl::Status BeginAsync(ClientContext* context, int64_t* deadline);
+  static absl::Status BeginAsync(const internal::Method& method, ClientContext* context, int64_t* deadline);
 
   const Address address_;
   const absl::Status unusable_;
@@ -257,13 +265,15 @@ absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, Client
                                           internal::OutMessage request, internal::InMessage response) {
   if (!ClientContextAccess::Begin(context)) return ContextUsedTwice();
   if (inherited()) return ChannelOfTheParent(address_.text);
-  const int64_t deadline = ClientContextAccess::MonotonicDeadline(*context);
+  const int64_t deadline = DeadlineOf(method, *context);
   for (int attempts = 0;; ++attempts) {
     if (ClientContextAccess::cancelled(*context)) return absl::CancelledError("the caller cancelled the call");
     absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
     if (!connection.ok()) return connection.status();
-    CallOutcome outcome = (*connection)->Unary(method, context, request, response, deadline);
-    if (MayRetry(outcome, attempts)) continue;
+    CallOutcome outcome = method.traits().one_way
+                              ? (*connection)->OneWay(method, context, request, deadline)
+                              : (*connection)->Unary(method, context, request, response, deadline);
+    if (MayRetry(method, outcome, attempts)) continue;
     if (absl::IsUnavailable(outcome.status)) Usable();
     return std::move(outcome.status);
   }
@@ -274,7 +284,7 @@ void ConnectingChannel::UnaryCallAsync(const internal::Method& method, ClientCon
                                        std::function<void(absl::Status)> done) {
   if (inherited()) return CallBackElsewhere(std::move(done), ChannelOfTheParent(address_.text));
   int64_t deadline = kNever;
-  absl::Status refused = BeginAsync(context, &deadline);
+  absl::Status refused = BeginAsync(method, context, &deadline);
   async_.Start(std::make_unique<AsyncUnary>(method, context, deadline, request, response, std::move(done)),
                std::move(refused));
 }
@@ -283,16 +293,17 @@ internal::CallWaker* ConnectingChannel::StartCallAsync(const internal::Method& m
                                                        std::shared_ptr<internal::ClientDriver> driver) {
   if (inherited()) return DriveFailedCall(std::move(driver), ChannelOfTheParent(address_.text));
   int64_t deadline = kNever;
-  absl::Status refused = BeginAsync(context, &deadline);
+  absl::Status refused = BeginAsync(method, context, &deadline);
   auto call = std::make_unique<AsyncStream>(method, context, deadline, shared_from_this(), std::move(driver));
   internal::CallWaker* const waker = call.get();
   async_.Start(std::move(call), std::move(refused));
   return waker;
 }
 
-absl::Status ConnectingChannel::BeginAsync(ClientContext* context, int64_t* deadline) {
+absl::Status ConnectingChannel::BeginAsync(const internal::Method& method, ClientContext* context,
+                                           int64_t* deadline) {
   if (!ClientContextAccess::Begin(context)) return ContextUsedTwice();
-  *deadline = ClientContextAccess::MonotonicDeadline(*context);
+  *deadline = DeadlineOf(method, *context);
   return absl::OkStatus();
 }
 
@@ -300,7 +311,7 @@ std::unique_ptr<internal::ClientCall> ConnectingChannel::StartCall(const interna
                                                                    ClientContext* context) {
   if (!ClientContextAccess::Begin(context)) return std::make_unique<FailedCall>(ContextUsedTwice());
   if (inherited()) return std::make_unique<FailedCall>(ChannelOfTheParent(address_.text));
-  const int64_t deadline = ClientContextAccess::MonotonicDeadline(*context);
+  const int64_t deadline = DeadlineOf(method, *context);
   for (int attempts = 0;; ++attempts) {
     absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
     if (!connection.ok()) return std::make_unique<FailedCall>(connection.status());
@@ -308,7 +319,7 @@ std::unique_ptr<internal::ClientCall> ConnectingChannel::StartCall(const interna
     std::unique_ptr<internal::ClientCall> call =
         (*connection)->StartStream(method, context, deadline, shared_from_this(), nullptr, &outcome);
     if (call != nullptr) return call;
-    if (!MayRetry(outcome, attempts)) return std::make_unique<FailedCall>(std::move(outcome.status));
+    if (!MayRetry(method, outcome, attempts)) return std::make_unique<FailedCall>(std::move(outcome.status));
   }
 }
 

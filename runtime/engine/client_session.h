@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -54,6 +55,8 @@ class ClientSession final : public ClientConnection,
   bool usable() override;
   CallOutcome Unary(const internal::Method& method, ClientContext* context, internal::OutMessage request,
                     internal::InMessage response, int64_t deadline) override;
+  CallOutcome OneWay(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                     int64_t deadline) override;
   CallOutcome StartUnary(const internal::Method& method, PendingCall* call, internal::OutMessage request,
                          int64_t deadline) override;
   CallOutcome EndUnary(PendingCall* call) override;
@@ -76,11 +79,22 @@ class ClientSession final : public ClientConnection,
   // Frames that one look handles before others get their turn.
   static constexpr int kBatch = 64;
 
+  // A call that nobody waits for: it has its slot, and a context of its own, until its answer is seen to have come.
+  struct OneWayCall {
+    OneWayCall() : call(&context, internal::InMessage()) {}
+    ClientContext context;
+    PendingCall call;
+    typename Calls::Ticket ticket;
+  };
+  // One that can be used: one whose answer has come, or a new one. Waits for the oldest when there are too many; nullptr
+  // when that takes until `deadline`, or until `context` is cancelled.
+  std::unique_ptr<OneWayCall> TakeOneWay(ClientContext* context, int64_t deadline);
+
   // Sends a request with its head, and with the message if there is one.
   SendResult SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call, uint32_t id,
                          const SizedMessage* request, int64_t deadline, absl::Status* error);
   // The outcome of a call whose request was not sent.
-  CallOutcome NotSent(SendResult result, const PendingCall& call, absl::Status error);
+  CallOutcome NotSent(SendResult result, const ClientContext& context, absl::Status error);
   // The end of a call that was sent, finished or not: its outcome, and its slot back.
   CallOutcome Conclude(const typename Calls::Ticket& ticket, PendingCall* call);
   absl::Status GaveUp(const ClientContext& context) const;
@@ -110,6 +124,8 @@ class ClientSession final : public ClientConnection,
   const SessionOptions options_;
   Sender<W> sender_;
   Calls calls_;
+  internal::Mutex one_way_mu_;
+  std::deque<std::unique_ptr<OneWayCall>> one_ways_ ABSL_GUARDED_BY(one_way_mu_);  // the oldest first
   // No new calls: the server said so, or the connection is closed. A hint; relaxed.
   std::atomic<bool> draining_{false};
   std::atomic<bool> closed_{false};
@@ -190,9 +206,9 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
 }
 
 template <Wire W>
-CallOutcome ClientSession<W>::NotSent(SendResult result, const PendingCall& call, absl::Status error) {
+CallOutcome ClientSession<W>::NotSent(SendResult result, const ClientContext& context, absl::Status error) {
   if (!error.ok()) return {std::move(error), false};
-  if (result != SendResult::kClosed) return {GaveUp(*call.context), false};
+  if (result != SendResult::kClosed) return {GaveUp(context), false};
   absl::Status status = DisconnectedStatus();
   SetDelivery(&status, /*maybe_seen=*/false);
   return {std::move(status), true};
@@ -229,11 +245,69 @@ CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContex
   if (sent != SendResult::kSent) {
     Calls::Close(ticket);
     Calls::Free(ticket);
-    return NotSent(sent, call, std::move(error));
+    return NotSent(sent, *context, std::move(error));
   }
   reactor_->Wait([&] { return Calls::IsDone(ticket) || internal::ClientContextAccess::cancelled(*context); },
                  &call.spot, deadline);
   return Conclude(ticket, &call);
+}
+
+template <Wire W>
+std::unique_ptr<typename ClientSession<W>::OneWayCall> ClientSession<W>::TakeOneWay(ClientContext* context,
+                                                                                    int64_t deadline) {
+  // Half of the slots are left to calls that somebody waits for.
+  const size_t most = std::max<size_t>(options_.max_calls / 2, 1);
+  std::unique_ptr<OneWayCall> oldest;
+  bool full = false;
+  {
+    internal::MutexLock lock(&one_way_mu_);
+    if (!one_ways_.empty()) {
+      full = one_ways_.size() >= most;
+      if (full || Calls::IsDone(one_ways_.front()->ticket)) {
+        oldest = std::move(one_ways_.front());
+        one_ways_.pop_front();
+      }
+    }
+  }
+  if (oldest == nullptr) return std::make_unique<OneWayCall>();
+  if (full) {
+    NotifyOnCancel on_cancel(context, &oldest->call.spot);
+    const auto done = [&] {
+      return Calls::IsDone(oldest->ticket) || internal::ClientContextAccess::cancelled(*context);
+    };
+    reactor_->Wait(done, &oldest->call.spot, deadline);
+    if (!Calls::IsDone(oldest->ticket)) {
+      internal::MutexLock lock(&one_way_mu_);
+      one_ways_.push_front(std::move(oldest));
+      return nullptr;
+    }
+  }
+  Calls::Close(oldest->ticket);
+  Calls::Free(oldest->ticket);
+  oldest->call.Reset();
+  return oldest;
+}
+
+template <Wire W>
+CallOutcome ClientSession<W>::OneWay(const internal::Method& method, ClientContext* context,
+                                     internal::OutMessage request, int64_t deadline) {
+  const SizedMessage out(request);
+  absl::Status error = CheckSendSize(options_, out.size);
+  if (!error.ok()) return {std::move(error), false};
+  std::unique_ptr<OneWayCall> one_way = TakeOneWay(context, deadline);
+  if (one_way == nullptr) return {GaveUp(*context), false};
+  one_way->ticket = calls_.Claim(&one_way->call);
+  if (one_way->ticket.id == 0) return {TooManyCalls(options_), false};
+  const SendResult sent =
+      SendRequest(method, context, &one_way->call, one_way->ticket.id, &out, deadline, &error);
+  if (sent != SendResult::kSent) {
+    Calls::Close(one_way->ticket);
+    Calls::Free(one_way->ticket);
+    return NotSent(sent, *context, std::move(error));
+  }
+  internal::MutexLock lock(&one_way_mu_);
+  one_ways_.push_back(std::move(one_way));
+  return {};
 }
 
 template <Wire W>
@@ -248,7 +322,7 @@ CallOutcome ClientSession<W>::StartUnary(const internal::Method& method, Pending
   if (sent == SendResult::kSent) return {};
   if (Calls::Close(call->ticket)) return {};  // the connection ended: the observer was told, and EndUnary says why
   Calls::Free(call->ticket);
-  return NotSent(sent, *call, std::move(error));
+  return NotSent(sent, *call->context, std::move(error));
 }
 
 template <Wire W>
@@ -260,7 +334,7 @@ template <Wire W>
 CallOutcome ClientSession<W>::Conclude(const typename Calls::Ticket& ticket, PendingCall* call) {
   CallOutcome outcome;
   if (Calls::Close(ticket)) {
-    outcome = {std::move(call->status), call->may_retry};
+    outcome = {std::move(call->status), call->may_retry, call->lost};
   } else {
     SendCancel(ticket.id);
     outcome = {GaveUp(*call->context), false};
@@ -464,6 +538,7 @@ void ClientSession<W>::OnClosed(absl::Status why) {
         call->status = why;
         if (absl::IsUnavailable(why)) SetDelivery(&call->status, maybe_seen);
         call->may_retry = !maybe_seen;
+        call->lost = true;
         if (call->inbox != nullptr) call->inbox->Close(/*drop=*/false);
         return true;
       },

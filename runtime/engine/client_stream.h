@@ -47,7 +47,7 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
     open_ = false;
     Calls::Close(call_.ticket);
     Calls::Free(call_.ticket);
-    return session_->NotSent(sent, call_, std::move(error));
+    return session_->NotSent(sent, *context_, std::move(error));
   }
 
   bool Write(internal::OutMessage message, WriteOptions options) override {

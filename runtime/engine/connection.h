@@ -21,6 +21,8 @@ struct CallOutcome {
   absl::Status status;
   // The connection ended, and no handler can have seen the call: it may be made again on another connection.
   bool may_retry = false;
+  // The connection ended before the call did.
+  bool lost = false;
 };
 
 // An established connection to a server, as a channel sees it: one virtual call for each call made.
@@ -40,6 +42,10 @@ class ClientConnection {
   // Makes a call and blocks until it is over, or until `deadline` on the monotonic clock.
   virtual CallOutcome Unary(const internal::Method& method, ClientContext* context, internal::OutMessage request,
                             internal::InMessage response, int64_t deadline) = 0;
+
+  // Makes a call of which nobody hears: returns once the request is sent. Waits when too many such calls are under way.
+  virtual CallOutcome OneWay(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                             int64_t deadline) = 0;
 
   // Starts a call and returns; may block while the connection has no room for the request. call->observer is told when
   // it is over. With an outcome other than OK nothing was started.

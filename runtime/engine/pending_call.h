@@ -36,7 +36,7 @@ struct PendingCall {
   // As new, for another attempt.
   void Reset() {
     status = absl::OkStatus();
-    may_retry = false;
+    may_retry = lost = false;
     position = 0;
     inbox.reset();
   }
@@ -51,6 +51,7 @@ struct PendingCall {
   const internal::InMessage response;  // of a unary call
   bool is_stream = false;
   bool may_retry = false;
+  bool lost = false;  // the connection ended before the call
   absl::Status status;
   // Where its request ended on the Wire, of a stream its first frame; 0: not sent. Under the send lock.
   uint64_t position = 0;

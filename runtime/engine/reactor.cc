@@ -40,6 +40,12 @@ void WaitSpot::LeaveSleep() {
   reactor_.store(nullptr, std::memory_order_seq_cst);
 }
 
+NotifyOnCancel::NotifyOnCancel(ClientContext* context, WaitSpot* spot) : context_(context), spot_(spot) {
+  internal::ClientContextAccess::AddSleeper(context_, this);
+}
+
+NotifyOnCancel::~NotifyOnCancel() { internal::ClientContextAccess::RemoveSleeper(context_, this); }
+
 Reactor::Reactor(Spin spin)
     : spinner_(spin), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   epoll_event event{};

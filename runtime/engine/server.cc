@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "nearcall/internal/callback_handlers.h"
 #include "runtime/base/clock.h"
 #include "runtime/engine/server_core.h"
 #include "runtime/engine/transport.h"
@@ -25,6 +27,7 @@ class RunningServer final : public Server {
       : extensions_(std::move(extensions)), health_(health), core_(options) {}
   ~RunningServer() override { Shutdown(); }
 
+  ServerCore* core() { return &core_; }
   // Serves the user's services and the extensions'.
   absl::Status AddServices(const std::vector<Service*>& services);
   absl::Status Listen(const std::string& text, int* selected_port);
@@ -159,6 +162,18 @@ ServerBuilder& ServerBuilder::RegisterService(Service* service) {
   return *this;
 }
 
+ServerBuilder& ServerBuilder::RegisterGenericService(GenericService* service) {
+  generic_ = std::make_unique<
+      internal::BidiStreamingHandler<GenericService, std::string, std::string, &GenericService::Call>>(service);
+  return *this;
+}
+
+ServerBuilder& ServerBuilder::RegisterCallbackGenericService(CallbackGenericService* service) {
+  generic_ = std::make_unique<internal::CallbackBidiStreamingHandler<CallbackGenericService, std::string, std::string,
+                                                                     &CallbackGenericService::CreateReactor>>(service);
+  return *this;
+}
+
 ServerBuilder& ServerBuilder::AddExtension(std::unique_ptr<internal::ServerExtension> extension) {
   extensions_.push_back(std::move(extension));
   return *this;
@@ -178,6 +193,7 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::BuildAndStart() {
   if (ports_.empty()) return absl::InvalidArgumentError("the server has no address: call AddListeningPort");
   auto server = std::make_unique<RunningServer>(options_, std::move(extensions_), health_);
   if (absl::Status status = server->AddServices(services_); !status.ok()) return status;
+  if (generic_ != nullptr) server->core()->SetGenericHandler(std::move(generic_));
   for (const Port& port : ports_) {
     if (absl::Status status = server->Listen(port.address, port.selected_port); !status.ok()) return status;
   }

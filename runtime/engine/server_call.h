@@ -41,8 +41,8 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
  public:
   explicit SessionCall(ServerSession<W>* session) : session_(session) {}
 
-  // Makes the call ready, as new.
-  void Begin(uint32_t id, ServedMethod* method, int64_t deadline);
+  // Makes the call ready, as new. `name` is what the method is called where that is not its own name; taken.
+  void Begin(uint32_t id, ServedMethod* method, std::string* name, int64_t deadline);
 
   uint32_t id() const { return id_; }
   ServedMethod* method() const { return method_; }
@@ -143,6 +143,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   ServerSession<W>* const session_;
   uint32_t id_ = 0;
   ServedMethod* method_ = nullptr;
+  std::string generic_name_;  // of a call that the generic handler serves
   ServerContext context_;
   std::unique_ptr<Inbox> inbox_;
   Credit credit_;
@@ -174,10 +175,12 @@ SessionCall<W>*& SessionCall<W>::RunningOnThisThread() {
 }
 
 template <Wire W>
-void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, int64_t deadline) {
+void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, std::string* name, int64_t deadline) {
   id_ = id;
   method_ = method;
-  internal::ServerContextAccess::Reset(&context_, this, session_->options().peer.get(), method->name, deadline);
+  if (name != nullptr) generic_name_ = std::move(*name);
+  internal::ServerContextAccess::Reset(&context_, this, session_->options().peer.get(),
+                                       name != nullptr ? generic_name_ : method->name, deadline);
   inbox_.reset();
   credit_.Reset(session_->options().send_window);
   metadata_sent_ = started = finished_in_run_ = false;
@@ -210,6 +213,7 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   if (holds_frame_) ReleaseFrame();  // the handler never read
   Reactor::Lease* const lease = &lease_;
   const bool still_poller = session->core()->reactor()->EndLease(lease);
+  session->core()->workers()->Leave();
   if (was_long || !still_poller) method->long_runs.store(kLongRuns, std::memory_order_relaxed);
   if (finished_in_run_ || SecondEnd()) {
     if (still_poller) {
@@ -503,7 +507,7 @@ FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const Siz
       header.detail = static_cast<uint16_t>(absl::StatusCode::kInternal);
       *message = nullptr;
       *head = EncodeResponseHead(
-          absl::InternalError(absl::StrCat("the handler of ", method_->name, " added bad ", metadata_status.message())),
+          absl::InternalError(absl::StrCat("the handler of ", context_.method(), " added bad ", metadata_status.message())),
           Metadata(), Metadata());
     } else {
       *head = EncodeResponseHead(status, metadata_sent_ ? Metadata() : initial, trailing);

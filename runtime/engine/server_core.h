@@ -48,7 +48,8 @@ class ServerConnection : public Pollable {
 // Threads: methods and options are constant once the server runs; the rest is the poller's, unless it says otherwise.
 class ServerCore {
  public:
-  explicit ServerCore(const ServerOptions& options) : options_(options), reactor_(options.spin), workers_(&reactor_) {}
+  explicit ServerCore(const ServerOptions& options)
+      : options_(options), reactor_(options.spin), workers_(&reactor_, options.max_handler_threads) {}
 
   const ServerOptions& options() const { return options_; }
   Reactor* reactor() { return &reactor_; }
@@ -56,14 +57,22 @@ class ServerCore {
 
   // Before the server starts. ALREADY_EXISTS for a method that another service has.
   absl::Status AddService(const Service& service);
+  // Before the server starts: serves the methods that no service has. Kept alive.
+  void SetGenericHandler(std::unique_ptr<internal::MethodHandler> handler);
   // nullptr for a method that is not served. Any thread.
   ServedMethod* FindMethod(absl::string_view name) const;
+  // What serves the methods that no service has, or nullptr.
+  ServedMethod* generic_method() const { return generic_method_.get(); }
 
+  // Whether somebody may connect, as far as the server's options say. Any thread.
+  absl::Status Admit(const Peer& peer) const;
   // A connection that has shaken hands. Any thread.
   void AddConnection(std::shared_ptr<ServerConnection> connection);
-  void RemoveConnection(ServerConnection* connection) { connections_.erase(connection); }
-  size_t connection_count() const { return connections_.size(); }
+  void RemoveConnection(ServerConnection* connection) {
+    if (connections_.erase(connection) != 0) connection_count_.fetch_sub(1, std::memory_order_relaxed);
+  }
 
+  int64_t open_calls() const { return open_calls_; }
   void OnCallBegun() { ++open_calls_; }
   void OnCallEnded() {
     if (--open_calls_ == 0 && on_idle_) on_idle_();
@@ -80,6 +89,9 @@ class ServerCore {
   Reactor reactor_;
   WorkerPool workers_;
   absl::flat_hash_map<std::string, std::unique_ptr<ServedMethod>> methods_;
+  std::unique_ptr<internal::MethodHandler> generic_handler_;
+  std::unique_ptr<ServedMethod> generic_method_;
+  std::atomic<int> connection_count_{0};  // relaxed: a limit that two may pass together by one
   absl::flat_hash_set<ServerConnection*> connections_;
   int64_t open_calls_ = 0;
   bool draining_ = false;

@@ -232,7 +232,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
   std::string name;
   Metadata metadata;
   bool violation = false;
-  ServedMethod* const method = ResolveMethod(frame, &name, &metadata, &violation);
+  ServedMethod* method = ResolveMethod(frame, &name, &metadata, &violation);
   if (violation) return Handled::kViolation;
 
   int64_t deadline = kNever;
@@ -247,6 +247,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     Refuse(id, absl::UnavailableError("the server is shutting down"), /*not_seen=*/true);
     return Handled::kDone;
   }
+  const bool generic = method == nullptr && core_->generic_method() != nullptr;
+  if (generic) method = core_->generic_method();
   if (method == nullptr) {
     Refuse(id, absl::UnimplementedError(absl::StrCat("this server has no method ", name)), /*not_seen=*/false);
     return Handled::kDone;
@@ -263,6 +265,11 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     return Handled::kDone;
   }
 
+  if (const int limit = core_->options().max_concurrent_calls; limit >= 0 && core_->open_calls() >= limit) {
+    Refuse(id, TooManyCallsOnServer(limit), /*not_seen=*/true);
+    return Handled::kDone;
+  }
+
   SessionCall<W>* call;
   if (spare_.empty()) {
     all_calls_.push_back(std::make_unique<SessionCall<W>>(this));
@@ -271,7 +278,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     call = spare_.back();
     spare_.pop_back();
   }
-  call->Begin(id, method, deadline);
+  call->Begin(id, method, generic ? &name : nullptr, deadline);
   if (!metadata.empty()) *internal::ServerContextAccess::client_metadata(call->context()) = std::move(metadata);
   *entry = call;
   ++open_;
@@ -298,7 +305,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
 template <Wire W>
 typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* call, const uint8_t* payload,
                                                               size_t size) {
-  if (core_->reactor()->may_run_handlers() && call->method()->long_runs.load(std::memory_order_relaxed) <= 0) {
+  if (core_->reactor()->may_run_handlers() && call->method()->long_runs.load(std::memory_order_relaxed) <= 0 &&
+      core_->workers()->Enter()) {
     return call->RunInline(payload, size) ? Handled::kConsumed : Handled::kRoleLost;
   }
   if (payload != nullptr) {

@@ -34,6 +34,11 @@ absl::Status TooManyCalls(const SessionOptions& options) {
                                                    options.max_calls, " calls open, which is the server's limit"));
 }
 
+absl::Status TooManyCallsOnServer(int limit) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the server serves ", limit, " calls already, which is its max_concurrent_calls"));
+}
+
 absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size) {
   return absl::ResourceExhaustedError(absl::StrCat("a message of ", size, " bytes from ", options.peer->address,
                                                    " is over the receive limit of ", options.max_receive_bytes));

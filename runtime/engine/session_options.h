@@ -31,6 +31,7 @@ int64_t WindowFromWire(uint32_t window);
 
 // What is said of one call that is over a limit of its connection; RESOURCE_EXHAUSTED.
 absl::Status TooManyCalls(const SessionOptions& options);
+absl::Status TooManyCallsOnServer(int limit);
 absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size);
 // OK for a message of a size that may be sent.
 absl::Status CheckSendSize(const SessionOptions& options, size_t size);

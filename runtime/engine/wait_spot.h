@@ -40,6 +40,19 @@ class WaitSpot final : private internal::Cancellable {
   std::atomic<Reactor*> reactor_{nullptr};  // set while the waiter sleeps as the poller
 };
 
+// Has TryCancel of a context wake whoever waits at a spot that is not the context's own.
+class NotifyOnCancel final : private internal::Cancellable {
+ public:
+  NotifyOnCancel(ClientContext* context, WaitSpot* spot);
+  ~NotifyOnCancel();
+
+ private:
+  void OnCancel() override { spot_->Notify(); }
+
+  ClientContext* const context_;
+  WaitSpot* const spot_;
+};
+
 }  // namespace nearcall
 
 #endif  // NEARCALL_RUNTIME_ENGINE_WAIT_SPOT_H_

@@ -7,7 +7,7 @@
 
 namespace nearcall {
 
-WorkerPool::WorkerPool(Reactor* reactor) : reactor_(reactor) {
+WorkerPool::WorkerPool(Reactor* reactor, int max_handlers) : reactor_(reactor), max_handlers_(max_handlers) {
   reactor_->set_on_vacant([this] { return OnVacant(); });
   reactor_->set_wake_watcher([this] { WakeStandby(); });
 }
@@ -22,7 +22,13 @@ void WorkerPool::Start() {
 void WorkerPool::Submit(Runnable* work) {
   absl::MutexLock lock(&mu_);
   work_.push_back(work);
-  WakeOne();
+  if (HasWork()) WakeOne();
+}
+
+void WorkerPool::LeaveLimited() {
+  handlers_.fetch_sub(1, std::memory_order_acq_rel);
+  absl::MutexLock lock(&mu_);
+  if (HasWork()) WakeOne();
 }
 
 void WorkerPool::Stop() {
@@ -73,13 +79,14 @@ void WorkerPool::Loop() {
     Runnable* work = nullptr;
     {
       absl::MutexLock lock(&mu_);
-      if (!work_.empty()) {
+      if (!work_.empty() && Enter()) {
         work = work_.front();
         work_.pop_front();
       }
     }
     if (work != nullptr) {
       work->RunOnWorker();
+      Leave();
     } else if (stopping()) {
       break;
     } else if (reactor_->TryAcquire()) {
@@ -151,7 +158,7 @@ bool WorkerPool::ParkIdle() {
   Parker* const parker = Parker::ForThisThread();
   {
     absl::MutexLock lock(&mu_);
-    if (!work_.empty() || stopping()) return true;
+    if (HasWork() || stopping()) return true;
     idle_.push_back(parker);
   }
   const int64_t until = MonotonicNanos() + kIdleNanos;
@@ -163,7 +170,7 @@ bool WorkerPool::ParkIdle() {
       if (at == idle_.end()) return true;  // somebody woke us
       if (!in_time || stopping()) {
         idle_.erase(at);
-        return stopping() || !work_.empty();
+        return stopping() || HasWork();
       }
     }
     in_time = parker->Park(until);

@@ -30,13 +30,24 @@ class Runnable {
 // Threads: thread-safe.
 class WorkerPool {
  public:
-  explicit WorkerPool(Reactor* reactor);
+  // At most `max_handlers` threads run handlers at once; -1: no limit.
+  WorkerPool(Reactor* reactor, int max_handlers);
   // Stop must have been called.
   ~WorkerPool();
 
   void Start();
   // Runs `work` on a thread of the pool, which may block. A pool that has stopped drops it.
   void Submit(Runnable* work);
+  // A handler is about to run on the poller's own thread: whether it may, or must wait its turn (Submit). Leave follows.
+  bool Enter() {
+    if (max_handlers_ < 0) return true;
+    if (handlers_.fetch_add(1, std::memory_order_acq_rel) < max_handlers_) return true;
+    handlers_.fetch_sub(1, std::memory_order_acq_rel);
+    return false;
+  }
+  void Leave() {
+    if (max_handlers_ >= 0) LeaveLimited();
+  }
   // Ends all threads, after the work that was submitted is done; blocks until then. Not from a thread of the pool.
   void Stop();
 
@@ -49,6 +60,11 @@ class WorkerPool {
   static constexpr int64_t kTickWithoutBarrier = 100'000'000;
   static constexpr int64_t kIdleNanos = 2'000'000'000;
 
+  void LeaveLimited();
+  // Whether some work waits that may run now.
+  bool HasWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !work_.empty() && (max_handlers_ < 0 || handlers_.load(std::memory_order_acquire) < max_handlers_);
+  }
   void Loop();
   void Poll();
   // Takes the place of the standby thread, if it is vacant, until there is something else to do.
@@ -62,6 +78,8 @@ class WorkerPool {
   bool stopping() const { return stopping_.load(std::memory_order_seq_cst); }
 
   Reactor* const reactor_;
+  const int max_handlers_;
+  std::atomic<int> handlers_{0};  // that run, if there is a limit; what waits is looked at after it sinks, under mu_
   std::atomic<bool> stopping_{false};
 
   absl::Mutex mu_;

@@ -113,6 +113,9 @@ class ServerHandshake final : public Pollable {
                                                                ", the client ", hello.min_version(), " to ",
                                                                hello.max_version())));
     }
+    if (absl::Status admitted = options_->core->Admit(peer_); !admitted.ok()) {
+      return Refuse(absl::Status(admitted.code(), absl::StrCat(options_->address, ": ", admitted.message())));
+    }
     absl::Status why = absl::FailedPreconditionError(
         absl::StrCat(options_->address, " does not offer what the client asks for: ", WantedBy(hello)));
     for (const int wanted : hello.carriers()) {

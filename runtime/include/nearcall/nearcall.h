@@ -9,6 +9,7 @@
 #include "nearcall/client_stream.h"
 #include "nearcall/delivery.h"
 #include "nearcall/health.h"
+#include "nearcall/generic.h"
 #include "nearcall/metadata.h"
 #include "nearcall/peer.h"
 #include "nearcall/server.h"

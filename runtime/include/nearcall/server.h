@@ -1,6 +1,7 @@
 #ifndef NEARCALL_SERVER_H_
 #define NEARCALL_SERVER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,7 +9,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "nearcall/health.h"
+#include "nearcall/generic.h"
+#include "nearcall/internal/server_call.h"
 #include "nearcall/internal/server_extension.h"
+#include "nearcall/peer.h"
 #include "nearcall/service.h"
 #include "nearcall/spin.h"
 
@@ -29,6 +33,17 @@ struct ServerOptions {
   bool allow_shared_memory = true;
   // Whether processes of other users may connect over Unix sockets and shared memory. Root always may.
   bool allow_other_users = false;
+  // Connections that may be open at once; whoever comes next is refused with RESOURCE_EXHAUSTED. -1: no limit.
+  int max_connections = -1;
+  // Asked before a connection is accepted, after allow_other_users; a status other than OK refuses it, and every call of
+  // that client fails with it. Runs on the thread that polls: must not block. (Who may call which method is a
+  // ServerInterceptor's to say.)
+  std::function<absl::Status(const Peer&)> authorize_connection;
+  // Calls that the server may serve at once, over all connections; RESOURCE_EXHAUSTED for the next. -1: no limit.
+  int max_concurrent_calls = -1;
+  // Threads that may run handlers at once; further calls wait for one. -1: no limit. Streams of handlers that block
+  // hold one each; a callback service (server_reactor.h) does with few.
+  int max_handler_threads = -1;
   // Calls that one connection may have open at once; RESOURCE_EXHAUSTED for the next.
   int max_concurrent_calls_per_connection = 1024;
   // How idle server threads wait for the next request.
@@ -71,6 +86,10 @@ class ServerBuilder {
   ServerBuilder& AddListeningPort(const std::string& address, int* selected_port = nullptr);
   // Serves `service`, which the caller owns and which must outlive the server.
   ServerBuilder& RegisterService(Service* service);
+  // Serves the methods that no registered service has; the last one registered does. The caller owns it, and it must
+  // outlive the server.
+  ServerBuilder& RegisterGenericService(GenericService* service);
+  ServerBuilder& RegisterCallbackGenericService(CallbackGenericService* service);
   ServerBuilder& SetOptions(const ServerOptions& options);
   ServerBuilder& SetMaxReceiveMessageSize(int bytes);
 
@@ -99,6 +118,7 @@ class ServerBuilder {
   std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;
   HealthCheckService* health_ = nullptr;  // one of extensions_
   bool reflection_ = false;
+  std::unique_ptr<internal::MethodHandler> generic_;
   ServerOptions options_;
 };
 

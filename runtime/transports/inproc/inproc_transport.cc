@@ -66,8 +66,11 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> InprocTransport::Dial(const Ad
     return absl::UnavailableError(absl::StrCat("no server in this process listens on ", address.text));
   }
   ServerCore* const core = at->second;
-  auto [client_wire, server_wire] = InprocWire::MakePair();
   const std::shared_ptr<const Peer> peer = ThisProcess(address.text);
+  if (absl::Status admitted = core->Admit(*peer); !admitted.ok()) {
+    return absl::Status(admitted.code(), absl::StrCat(address.text, ": ", admitted.message()));
+  }
+  auto [client_wire, server_wire] = InprocWire::MakePair();
   SessionOptions client_options = OptionsOfChannel(*options.channel, peer);
   SessionOptions server_options = OptionsOfServer(core->options(), peer);
   client_options.max_calls = server_options.max_calls;

@@ -25,9 +25,11 @@ class ClientReactorDriver final : public ClientDriver, public std::enable_shared
  public:
   explicit ClientReactorDriver(ClientReactor* reactor) : reactor_(reactor) {}
 
-  // By the stub. `request`, where there is one, is all that is sent; `response`, where not null, all that is read.
+  // By the stub. `request`, where there is one, is all that is sent; `response`, where there is one, all that is read.
+  // `method_owner` keeps `method` alive where that does not live forever.
   void Bind(std::shared_ptr<Channel> channel, const Method* method, ClientContext* context,
-            absl::optional<OutMessage> request, absl::optional<InMessage> response);
+            absl::optional<OutMessage> request, absl::optional<InMessage> response,
+            std::shared_ptr<const void> method_owner = nullptr);
   void StartCall();
 
   // The operations. Each may be started before the call: then it happens when that has begun.
@@ -66,6 +68,7 @@ class ClientReactorDriver final : public ClientDriver, public std::enable_shared
   ClientReactor* const reactor_;
   std::shared_ptr<Channel> channel_;
   const Method* method_ = nullptr;
+  std::shared_ptr<const void> method_owner_;
   ClientContext* context_ = nullptr;
   bool wants_response_ = false;
   bool answered_ = false;  // Drive's own: the one response is there

@@ -18,6 +18,9 @@ struct MethodTraits {
   int64_t timeout_ns = 0;   // of calls whose caller sets no deadline; 0: none
 };
 
+// Whether connections know a method by a number after its first call, or by its name in every call.
+enum class Numbering : uint8_t { kOnFirstUse, kNone };
+
 // A method as a caller names it. Generated code keeps one static object a method, so that a connection sends the name
 // once and a number from then on.
 //
@@ -25,8 +28,9 @@ struct MethodTraits {
 class Method {
  public:
   // `name` is "/package.Service/Method".
-  constexpr Method(const char* name, MethodType type, MethodTraits traits = MethodTraits())
-      : name_(name), traits_(traits), type_(type) {}
+  constexpr Method(const char* name, MethodType type, MethodTraits traits = MethodTraits(),
+                   Numbering numbering = Numbering::kOnFirstUse)
+      : name_(name), traits_(traits), type_(type), number_(numbering == Numbering::kNone ? kUnnumbered : 0) {}
   Method(const Method&) = delete;
   Method& operator=(const Method&) = delete;
 
@@ -34,7 +38,8 @@ class Method {
   MethodType type() const { return type_; }
   const MethodTraits& traits() const { return traits_; }
 
-  // A small number, from 1, that is this object's own in this process; given on first use.
+  // A small number, from 1, that is this object's own in this process; given on first use. kUnnumbered: it has none.
+  static constexpr uint32_t kUnnumbered = UINT32_MAX;
   uint32_t number() const {
     const uint32_t number = number_.load(std::memory_order_relaxed);
     return number != 0 ? number : AssignNumber();
@@ -46,7 +51,7 @@ class Method {
   const char* name_;
   MethodTraits traits_;
   MethodType type_;
-  mutable std::atomic<uint32_t> number_{0};  // relaxed: publishes nothing but itself
+  mutable std::atomic<uint32_t> number_;  // relaxed: publishes nothing but itself
 };
 
 }  // namespace internal
