@@ -2,6 +2,7 @@
 
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "nearcall/internal/callback_handlers.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/signals.h"
 #include "runtime/engine/server_core.h"
 #include "runtime/engine/transport.h"
 
@@ -25,7 +27,11 @@ class RunningServer final : public Server {
   RunningServer(const ServerOptions& options, std::vector<std::unique_ptr<internal::ServerExtension>> extensions,
                 HealthCheckService* health)
       : extensions_(std::move(extensions)), health_(health), core_(options) {}
-  ~RunningServer() override { Shutdown(); }
+  ~RunningServer() override {
+    signals_ = nullptr;
+    for (std::thread& thread : signal_threads_) thread.join();
+    Shutdown();
+  }
 
   ServerCore* core() { return &core_; }
   // Serves the user's services and the extensions'.
@@ -37,10 +43,11 @@ class RunningServer final : public Server {
   void Wait() override;
   void Shutdown() override { ShutdownBy(kNever); }
   void Shutdown(absl::Time deadline) override { ShutdownBy(MonotonicAt(deadline)); }
+  absl::Status ShutdownOnSignals(const std::vector<int>& signals, absl::Duration grace) override;
   HealthCheckService* GetHealthCheckService() override { return health_; }
 
  private:
-  enum class State { kNew, kServing, kDraining, kStopped };
+  enum class State { kNew, kServing, kDraining, kStopping, kStopped };
 
   void ShutdownBy(int64_t deadline);
   // Waits until no call is open; false when `deadline` comes first.
@@ -52,6 +59,9 @@ class RunningServer final : public Server {
   ServerCore core_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::string> addresses_;
+
+  std::vector<std::thread> signal_threads_;  // the signals' thread adds them, as long as there are signals_
+  std::unique_ptr<SignalSubscription> signals_;
 
   absl::Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kNew;
@@ -115,7 +125,6 @@ void RunningServer::ShutdownBy(int64_t deadline) {
     state_ = State::kDraining;
     mu_.Unlock();
     for (const auto& extension : extensions_) extension->OnDrain();
-    mu_.Lock();
     core_.reactor()->Post([this] {
       for (const std::unique_ptr<Listener>& listener : listeners_) listener->Stop();
       core_.BeginDrain([this] {
@@ -123,19 +132,36 @@ void RunningServer::ShutdownBy(int64_t deadline) {
         idle_ = true;
       });
     });
-    if (!AwaitIdle(deadline)) {
-      core_.reactor()->Post([this] { core_.CancelCalls(); });
-      AwaitIdle(kNever);
-    }
+    mu_.Lock();
+  }
+  if (!AwaitIdle(deadline)) {
+    core_.reactor()->Post([this] { core_.CancelCalls(); });
+    AwaitIdle(kNever);
+  }
+  if (state_ == State::kDraining) {  // the first who sees the calls gone puts the lights out
+    state_ = State::kStopping;
     mu_.Unlock();
     core_.workers()->Stop();
     core_.reactor()->Clear();
     mu_.Lock();
     state_ = State::kStopped;
-    return;
   }
   mu_.Await(absl::Condition(
       +[](State* state) { return *state == State::kStopped; }, &state_));
+}
+
+absl::Status RunningServer::ShutdownOnSignals(const std::vector<int>& signals, absl::Duration grace) {
+  const auto on_signal = [this, grace](int) {
+    // The first signal gives the grace, each further one ends it. Not on the signals' thread, which others need.
+    const absl::Duration patience = signal_threads_.empty() ? grace : absl::ZeroDuration();
+    signal_threads_.emplace_back([this, patience] {
+      ShutdownBy(patience == absl::InfiniteDuration() ? kNever : MonotonicAfter(patience));
+    });
+  };
+  absl::StatusOr<std::unique_ptr<SignalSubscription>> subscription = SignalSubscription::Make(signals, on_signal);
+  if (!subscription.ok()) return subscription.status();
+  signals_ = *std::move(subscription);
+  return absl::OkStatus();
 }
 
 bool RunningServer::AwaitIdle(int64_t deadline) {

@@ -1,6 +1,5 @@
 #include "runtime/stream/acceptor.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/base/clock.h"
 #include "runtime/rendezvous/peer_credentials.h"
+#include "runtime/rendezvous/socket_name.h"
 #include "runtime/stream/carrier.h"
 #include "runtime/stream/handshake.h"
 #include "runtime/wire/frame.h"
@@ -29,18 +29,8 @@ Peer PeerOf(int fd, const AcceptorOptions& options) {
   Peer peer;
   peer.transport = options.scheme;
   peer.address = options.address;
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    const auto* ip = reinterpret_cast<const sockaddr_in*>(&address);
-    inet_ntop(AF_INET, &ip->sin_addr, text, sizeof text);
-    peer.address = absl::StrCat("tcp:", text, ":", ntohs(ip->sin_port));
-  } else if (address.ss_family == AF_INET6) {
-    const auto* ip = reinterpret_cast<const sockaddr_in6*>(&address);
-    inet_ntop(AF_INET6, &ip->sin6_addr, text, sizeof text);
-    peer.address = absl::StrCat("tcp:[", text, "]:", ntohs(ip->sin6_port));
+  if (const SocketName name = SocketName::OfPeer(fd); name.is_inet()) {
+    peer.address = name.ToAddress();
   } else {
     absl::StatusOr<PeerCredentials> credentials = CredentialsOf(fd);
     if (credentials.ok()) peer.credentials = *credentials;

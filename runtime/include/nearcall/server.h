@@ -66,6 +66,11 @@ class Server {
   // With a deadline, calls that still run then are cancelled; their handlers are waited for.
   virtual void Shutdown() = 0;
   virtual void Shutdown(absl::Time deadline) = 0;
+  // Shuts down when this process receives one of `signals`: calls in progress have `grace`, then they are cancelled; a
+  // second signal cancels them at once. As long as the server lives the signals do nothing else. The program's own thread
+  // goes on in Wait. INVALID_ARGUMENT for a signal that cannot be caught. To be called once.
+  virtual absl::Status ShutdownOnSignals(const std::vector<int>& signals,
+                                         absl::Duration grace = absl::InfiniteDuration()) = 0;
 
   // What the server says of its health; nullptr unless EnableHealthCheckService() was called. The server owns it.
   virtual HealthCheckService* GetHealthCheckService() { return nullptr; }

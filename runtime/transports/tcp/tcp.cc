@@ -1,6 +1,5 @@
 // `tcp:HOST:PORT`: frames over TCP, on the loopback interface unless the server allows more.
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -21,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/errno_status.h"
+#include "runtime/rendezvous/socket_name.h"
 #include "runtime/stream/acceptor.h"
 #include "runtime/stream/dial.h"
 
@@ -73,14 +73,6 @@ absl::StatusOr<Addresses> Resolve(const Address& address, const HostPort& host_p
         absl::StrCat(address.text, ": cannot resolve ", host_port.host, ": ", gai_strerror(error)));
   }
   return Addresses(list);
-}
-
-bool IsLoopback(const sockaddr* address) {
-  if (address->sa_family == AF_INET) {
-    return (ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr) >> 24) == 127;
-  }
-  return address->sa_family == AF_INET6 &&
-         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr);
 }
 
 // Connects within the deadline; UNAVAILABLE otherwise.
@@ -165,7 +157,7 @@ absl::StatusOr<std::unique_ptr<Listener>> TcpTransport::Listen(const Address& ad
   absl::StatusOr<Addresses> targets = Resolve(address, *host_port, AI_PASSIVE);
   if (!targets.ok()) return absl::InvalidArgumentError(targets.status().message());
   const addrinfo& target = **targets;
-  if (!core->options().allow_remote && !IsLoopback(target.ai_addr)) {
+  if (!core->options().allow_remote && !SocketName(target.ai_addr, target.ai_addrlen).is_loopback()) {
     return absl::InvalidArgumentError(
         absl::StrCat(address.text,
                      " can be reached from other machines, and nothing is encrypted or authenticated: set "
@@ -178,11 +170,7 @@ absl::StatusOr<std::unique_ptr<Listener>> TcpTransport::Listen(const Address& ad
   if (bind(fd.get(), target.ai_addr, target.ai_addrlen) != 0 || listen(fd.get(), SOMAXCONN) != 0) {
     return ErrnoStatus(errno, address.text);
   }
-  sockaddr_storage bound{};
-  socklen_t size = sizeof bound;
-  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound), &size);
-  const int port = ntohs(bound.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port
-                                                     : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
+  const int port = SocketName::OfSelf(fd.get()).port();
   return std::make_unique<TcpListener>(host_port->host, std::move(fd), port, core);
 }
 
