@@ -20,6 +20,7 @@
 #include "runtime/engine/failed_call.h"
 #include "runtime/engine/reactor.h"
 #include "runtime/engine/transport.h"
+#include "runtime/interceptors/intercepted_channel.h"
 
 namespace nearcall {
 namespace {
@@ -323,11 +324,8 @@ std::unique_ptr<internal::ClientCall> ConnectingChannel::StartCall(const interna
   }
 }
 
-}  // namespace
-
-std::shared_ptr<Channel> CreateChannel(const std::string& address) { return CreateChannel(address, ChannelOptions()); }
-
-std::shared_ptr<Channel> CreateChannel(const std::string& text, const ChannelOptions& options) {
+// See CreateChannel; without the interceptors.
+std::shared_ptr<Channel> CreatePlainChannel(const std::string& text, const ChannelOptions& options) {
   absl::StatusOr<Address> address = ParseAddress(text);
   absl::Status unusable = address.status();
   Transport* transport = nullptr;
@@ -340,6 +338,14 @@ std::shared_ptr<Channel> CreateChannel(const std::string& text, const ChannelOpt
   }
   return std::shared_ptr<ConnectingChannel>(
       new ConnectingChannel(*std::move(address), std::move(unusable), transport, options), &ConnectingChannel::Delete);
+}
+
+}  // namespace
+
+std::shared_ptr<Channel> CreateChannel(const std::string& address) { return CreateChannel(address, ChannelOptions()); }
+
+std::shared_ptr<Channel> CreateChannel(const std::string& address, const ChannelOptions& options) {
+  return Intercept(CreatePlainChannel(address, options), options.interceptors);
 }
 
 }  // namespace nearcall

@@ -14,6 +14,7 @@
 #include "runtime/base/signals.h"
 #include "runtime/engine/server_core.h"
 #include "runtime/engine/transport.h"
+#include "runtime/interceptors/intercepting_handler.h"
 
 namespace nearcall {
 namespace {
@@ -24,6 +25,7 @@ std::string ServiceName(absl::string_view method) { return std::string(method.su
 // A running server: the listeners, and the core that they feed.
 class RunningServer final : public Server {
  public:
+<<<<<<< HEAD
   RunningServer(const ServerOptions& options, std::vector<std::unique_ptr<internal::ServerExtension>> extensions,
                 HealthCheckService* health)
       : extensions_(std::move(extensions)), health_(health), core_(options) {}
@@ -32,6 +34,11 @@ class RunningServer final : public Server {
     for (std::thread& thread : signal_threads_) thread.join();
     Shutdown();
   }
+=======
+  RunningServer(const ServerOptions& options, ServerInterceptors interceptors,
+                std::vector<std::unique_ptr<internal::ServerExtension>> extensions, HealthCheckService* health)
+      : interceptors_(std::move(interceptors)), extensions_(std::move(extensions)), health_(health), core_(options) {}
+  ~RunningServer() override { Shutdown(); }
 
   ServerCore* core() { return &core_; }
   // Serves the user's services and the extensions'.
@@ -50,10 +57,15 @@ class RunningServer final : public Server {
   enum class State { kNew, kServing, kDraining, kStopping, kStopped };
 
   void ShutdownBy(int64_t deadline);
+  // What serves a method.
+  internal::MethodHandler* HandlerOf(const Service::Entry& entry);
   // Waits until no call is open; false when `deadline` comes first.
   bool AwaitIdle(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  const std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;  // outlive the core, which calls them
+  // They outlive the core, which calls them.
+  const ServerInterceptors interceptors_;
+  const std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;
+  std::vector<std::unique_ptr<internal::MethodHandler>> intercepting_;
   HealthCheckService* const health_;
   std::set<std::string> service_names_;
   ServerCore core_;
@@ -74,10 +86,17 @@ absl::Status RunningServer::AddServices(const std::vector<Service*>& services) {
     for (Service* service : extension->services()) all.push_back(service);
   }
   for (const Service* service : all) {
-    if (absl::Status status = core_.AddService(*service); !status.ok()) return status;
+    const auto handler_of = [this](const Service::Entry& entry) { return HandlerOf(entry); };
+    if (absl::Status status = core_.AddService(*service, handler_of); !status.ok()) return status;
     for (const Service::Entry& entry : service->entries()) service_names_.insert(ServiceName(entry.method->name()));
   }
   return absl::OkStatus();
+}
+
+internal::MethodHandler* RunningServer::HandlerOf(const Service::Entry& entry) {
+  if (interceptors_.empty()) return entry.handler.get();
+  intercepting_.push_back(Intercept(entry.handler.get(), *entry.method, &interceptors_));
+  return intercepting_.back().get();
 }
 
 absl::Status RunningServer::Listen(const std::string& text, int* selected_port) {
@@ -200,6 +219,11 @@ ServerBuilder& ServerBuilder::RegisterCallbackGenericService(CallbackGenericServ
   return *this;
 }
 
+ServerBuilder& ServerBuilder::AddInterceptor(std::shared_ptr<ServerInterceptor> interceptor) {
+  interceptors_.push_back(std::move(interceptor));
+  return *this;
+}
+
 ServerBuilder& ServerBuilder::AddExtension(std::unique_ptr<internal::ServerExtension> extension) {
   extensions_.push_back(std::move(extension));
   return *this;
@@ -217,7 +241,7 @@ ServerBuilder& ServerBuilder::SetMaxReceiveMessageSize(int bytes) {
 
 absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::BuildAndStart() {
   if (ports_.empty()) return absl::InvalidArgumentError("the server has no address: call AddListeningPort");
-  auto server = std::make_unique<RunningServer>(options_, std::move(extensions_), health_);
+  auto server = std::make_unique<RunningServer>(options_, interceptors_, std::move(extensions_), health_);
   if (absl::Status status = server->AddServices(services_); !status.ok()) return status;
   if (generic_ != nullptr) server->core()->SetGenericHandler(std::move(generic_));
   for (const Port& port : ports_) {

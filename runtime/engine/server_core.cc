@@ -6,12 +6,13 @@
 
 namespace nearcall {
 
-absl::Status ServerCore::AddService(const Service& service) {
+absl::Status ServerCore::AddService(const Service& service,
+                                    absl::FunctionRef<internal::MethodHandler*(const Service::Entry&)> handler_of) {
   for (const Service::Entry& entry : service.entries()) {
     auto method = std::make_unique<ServedMethod>();
     method->name = std::string(entry.method->name());
     method->type = entry.method->type();
-    method->handler = entry.handler.get();
+    method->handler = handler_of(entry);
     std::string name = method->name;
     if (!methods_.emplace(std::move(name), std::move(method)).second) {
       return absl::AlreadyExistsError(

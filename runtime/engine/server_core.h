@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "nearcall/server.h"
 #include "runtime/engine/pollable.h"
@@ -55,8 +56,10 @@ class ServerCore {
   Reactor* reactor() { return &reactor_; }
   WorkerPool* workers() { return &workers_; }
 
-  // Before the server starts. ALREADY_EXISTS for a method that another service has.
-  absl::Status AddService(const Service& service);
+  // Before the server starts. ALREADY_EXISTS for a method that another service has. `handler_of` says what serves a
+  // method.
+  absl::Status AddService(const Service& service,
+                          absl::FunctionRef<internal::MethodHandler*(const Service::Entry&)> handler_of);
   // Before the server starts: serves the methods that no service has. Kept alive.
   void SetGenericHandler(std::unique_ptr<internal::MethodHandler> handler);
   // nullptr for a method that is not served. Any thread.

@@ -2,6 +2,7 @@
 
     base <- wire       <- engine <- stream <- transports
     base <- rendezvous <- stream
+    base <- interceptors <- engine
 
 services/ stands on the public headers alone, and nobody includes it. The public headers see only each other, api/ sees them and base/. Transports include nobody's transport but their own. What is
 generated, and what users write, sees only nearcall/*.h.
@@ -18,7 +19,8 @@ MAY_INCLUDE = {
     "runtime/api": {"runtime/base"},
     "runtime/wire": {"runtime/base"},
     "runtime/rendezvous": {"runtime/base"},
-    "runtime/engine": {"runtime/base", "runtime/wire", "protos/nearcall"},
+    "runtime/interceptors": {"runtime/base"},
+    "runtime/engine": {"runtime/base", "runtime/wire", "runtime/interceptors", "protos/nearcall"},
     "runtime/stream": {"runtime/base", "runtime/wire", "runtime/rendezvous", "runtime/engine", "protos/nearcall"},
     # Each folder in it is a layer of its own.
     "runtime/transports": {"runtime/base", "runtime/wire", "runtime/rendezvous", "runtime/engine", "runtime/stream"},
@@ -89,6 +91,7 @@ def self_test():
         ("examples/hello/server.cc", "nearcall/internal/method.h"),
         ("runtime/stream/dial.cc", "tests/testing/process.h"),
         ("runtime/services/health.cc", "runtime/engine/server_core.h"),
+        ("runtime/interceptors/intercepted_channel.cc", "runtime/engine/channel.h"),
         ("runtime/engine/server.cc", "runtime/services/health.h"),
     ]
     good = [
@@ -98,6 +101,7 @@ def self_test():
         ("runtime/transports/shm/shm_transport.cc", "runtime/stream/carrier.h"),
         ("runtime/engine/head.cc", "protos/nearcall/protocol.pb.h"),
         ("runtime/services/health.cc", "nearcall/internal/server_extension.h"),
+        ("runtime/engine/channel.cc", "runtime/interceptors/intercepted_channel.h"),
         ("examples/hello/server.cc", "nearcall/nearcall.h"),
         ("examples/hello/server.cc", "examples/hello/greeter.h"),
     ]

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -14,6 +15,8 @@
 #include "nearcall/spin.h"
 
 namespace nearcall {
+
+class ClientInterceptor;
 
 struct ChannelOptions {
   // The largest response that a call accepts, in bytes; RESOURCE_EXHAUSTED for that call beyond it. -1: no limit.
@@ -29,6 +32,8 @@ struct ChannelOptions {
   absl::Duration max_backoff = absl::Seconds(5);
   // How callers wait for their replies.
   Spin spin = Spin::kAdaptive;
+  // Who looks on at every call (nearcall/interceptor.h).
+  std::vector<std::shared_ptr<ClientInterceptor>> interceptors;
 };
 
 // The state of a channel's connection; gRPC's names.

@@ -51,6 +51,7 @@ class ClientContext {
 
   // Sends a pair with the request.
   void AddMetadata(absl::string_view key, absl::string_view value) { metadata_.Add(key, value); }
+  const Metadata& metadata() const { return metadata_; }
 
   // Ends the call with CANCELLED if it is not over yet; before the call: it will end so at once. Never blocks for long.
   void TryCancel();

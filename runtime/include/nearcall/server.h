@@ -18,6 +18,8 @@
 
 namespace nearcall {
 
+class ServerInterceptor;
+
 struct ServerOptions {
   // The largest request that a call accepts, in bytes; RESOURCE_EXHAUSTED for that call beyond it. -1: no limit.
   int max_receive_message_bytes = 4 << 20;
@@ -97,6 +99,8 @@ class ServerBuilder {
   ServerBuilder& RegisterCallbackGenericService(CallbackGenericService* service);
   ServerBuilder& SetOptions(const ServerOptions& options);
   ServerBuilder& SetMaxReceiveMessageSize(int bytes);
+  // Has `interceptor` look on at every call (nearcall/interceptor.h), after those that were added before.
+  ServerBuilder& AddInterceptor(std::shared_ptr<ServerInterceptor> interceptor);
 
   // Services of the framework's own, which come with //runtime:nearcall.
   //
@@ -120,6 +124,7 @@ class ServerBuilder {
   };
   std::vector<Port> ports_;
   std::vector<Service*> services_;
+  std::vector<std::shared_ptr<ServerInterceptor>> interceptors_;
   std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;
   HealthCheckService* health_ = nullptr;  // one of extensions_
   bool reflection_ = false;

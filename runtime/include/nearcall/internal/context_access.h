@@ -16,6 +16,7 @@ class ClientContextAccess {
  public:
   // The first use of the context; false for every other one.
   static bool Begin(ClientContext* context) { return !std::exchange(context->used_, true); }
+  static bool used(const ClientContext& context) { return context.used_; }
   // When the call must be over, on the monotonic clock; kNever without a deadline.
   static int64_t MonotonicDeadline(const ClientContext& context);
   static bool cancelled(const ClientContext& context) { return context.cancelled_.load(std::memory_order_seq_cst); }

@@ -20,13 +20,25 @@ class OutMessage {
   explicit OutMessage(absl::string_view bytes) : bytes_(bytes) {}
 
   // The serialised size; to be called before SerializeTo, which relies on the sizes that protobuf caches here.
-  size_t ByteSize() const { return proto_ != nullptr ? proto_->ByteSizeLong() : bytes_.size(); }
+  size_t ByteSize() const {
+    if (size_ != kUnknownSize) return size_;
+    return proto_ != nullptr ? proto_->ByteSizeLong() : bytes_.size();
+  }
+  // The same message, whose ByteSize() has been found out.
+  OutMessage Sized() const {
+    OutMessage sized = *this;
+    sized.size_ = ByteSize();
+    return sized;
+  }
   // Writes exactly ByteSize() bytes.
   void SerializeTo(uint8_t* out) const;
 
  private:
+  static constexpr size_t kUnknownSize = SIZE_MAX;
+
   const google::protobuf::MessageLite* proto_ = nullptr;
   absl::string_view bytes_;
+  size_t size_ = kUnknownSize;
 };
 
 // Where a received message goes: a protobuf message, or a string that takes the bytes as they are.
@@ -37,6 +49,14 @@ class InMessage {
   // *size gets the serialised size of what was parsed.
   InMessage(google::protobuf::MessageLite* message, size_t* size) : proto_(message), size_(size) {}
   explicit InMessage(std::string* bytes) : bytes_(bytes) {}
+
+  // The same target; size() then tells the serialised size of what was parsed. `size` must live as long as the result.
+  InMessage Measured(size_t* size) const {
+    InMessage measured = *this;
+    if (measured.size_ == nullptr) measured.size_ = size;
+    return measured;
+  }
+  size_t size() const { return *size_; }
 
   // Replaces the target's content. False when the bytes are not such a message; the target is then valid but
   // unspecified.

@@ -1,0 +1,143 @@
+#include "runtime/interceptors/intercepted_channel.h"
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "nearcall/client_context.h"
+#include "nearcall/internal/client_call.h"
+#include "nearcall/internal/context_access.h"
+#include "nearcall/internal/message.h"
+#include "nearcall/internal/method.h"
+#include "runtime/interceptors/call_record.h"
+
+namespace nearcall {
+namespace {
+
+using Interceptors = std::vector<std::shared_ptr<ClientInterceptor>>;
+
+// Asks the interceptors as a call begins.
+void Begin(const Interceptors& interceptors, const internal::Method& method, ClientContext* context,
+           CallRecord* record) {
+  const MethodInfo info = InfoOf(method);
+  for (const std::shared_ptr<ClientInterceptor>& one : interceptors) record->Add(one->OnCall(info, context));
+}
+
+// What becomes of the messages of a unary call.
+struct UnaryMessages {
+  UnaryMessages(internal::OutMessage out, internal::InMessage in)
+      : request(out.Sized()), response(in.Measured(&response_size)) {}
+  UnaryMessages(const UnaryMessages&) = delete;  // `response` points into it
+  UnaryMessages& operator=(const UnaryMessages&) = delete;
+
+  void RecordEnd(const absl::Status& status, const ClientContext& context, CallRecord* record) const {
+    if (!context.transport().empty()) record->Sent(request.ByteSize());
+    if (status.ok()) record->Received(response.size());
+    record->End(status);
+  }
+
+  size_t response_size = 0;
+  const internal::OutMessage request;
+  const internal::InMessage response;
+};
+
+// A streaming call, its messages counted.
+//
+// Threads: as internal::ClientCall says.
+class InterceptedCall final : public internal::ClientCall {
+ public:
+  InterceptedCall(std::unique_ptr<internal::ClientCall> inner, std::unique_ptr<CallRecord> record)
+      : record_(std::move(record)), inner_(std::move(inner)) {}
+
+  bool Write(internal::OutMessage message, WriteOptions options) override {
+    const internal::OutMessage sized = message.Sized();
+    if (!inner_->Write(sized, options)) return false;
+    record_->Sent(sized.ByteSize());
+    return true;
+  }
+  bool WritesDone() override { return inner_->WritesDone(); }
+  bool Read(internal::InMessage message) override {
+    size_t size = 0;
+    const internal::InMessage measured = message.Measured(&size);
+    if (!inner_->Read(measured)) return false;
+    record_->Received(measured.size());
+    return true;
+  }
+  void WaitForInitialMetadata() override { inner_->WaitForInitialMetadata(); }
+  absl::Status Finish() override {
+    absl::Status status = inner_->Finish();
+    record_->End(status);
+    return status;
+  }
+
+ private:
+  const std::unique_ptr<CallRecord> record_;
+  const std::unique_ptr<internal::ClientCall> inner_;  // the first to go: that ends the call
+};
+
+// See Intercept.
+//
+// Threads: thread-safe.
+class InterceptedChannel final : public Channel {
+ public:
+  InterceptedChannel(std::shared_ptr<Channel> inner, const Interceptors& interceptors)
+      : inner_(std::move(inner)), interceptors_(std::make_shared<const Interceptors>(interceptors)) {}
+
+  const std::string& address() const override { return inner_->address(); }
+  ConnectivityState GetState(bool try_to_connect) override { return inner_->GetState(try_to_connect); }
+  bool WaitForConnected(absl::Time deadline) override { return inner_->WaitForConnected(deadline); }
+
+  absl::Status UnaryCall(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                         internal::InMessage response) override {
+    if (NoCall(*context)) return inner_->UnaryCall(method, context, request, response);
+    CallRecord record(CallRecord::Side::kClient);  // the caller keeps the channel meanwhile
+    Begin(*interceptors_, method, context, &record);
+    UnaryMessages messages(request, response);
+    absl::Status status = inner_->UnaryCall(method, context, messages.request, messages.response);
+    messages.RecordEnd(status, *context, &record);
+    return status;
+  }
+
+  void UnaryCallAsync(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                      internal::InMessage response, std::function<void(absl::Status)> done) override {
+    if (NoCall(*context)) return inner_->UnaryCallAsync(method, context, request, response, std::move(done));
+    struct Call {
+      CallRecord record;
+      UnaryMessages messages;
+    };
+    // Shared, because a std::function may be copied.
+    const std::shared_ptr<Call> call(
+        new Call{CallRecord(CallRecord::Side::kClient, interceptors_), UnaryMessages(request, response)});
+    Begin(*interceptors_, method, context, &call->record);
+    inner_->UnaryCallAsync(method, context, call->messages.request, call->messages.response,
+                           [call, context, done = std::move(done)](absl::Status status) {
+                             call->messages.RecordEnd(status, *context, &call->record);
+                             done(std::move(status));
+                           });
+  }
+
+  std::unique_ptr<internal::ClientCall> StartCall(const internal::Method& method, ClientContext* context) override {
+    if (NoCall(*context)) return inner_->StartCall(method, context);
+    auto record = std::make_unique<CallRecord>(CallRecord::Side::kClient, interceptors_);
+    Begin(*interceptors_, method, context, record.get());
+    return std::make_unique<InterceptedCall>(inner_->StartCall(method, context), std::move(record));
+  }
+
+ private:
+  // A context that has had its call gets no other, and the one that it has may be under way.
+  static bool NoCall(const ClientContext& context) { return internal::ClientContextAccess::used(context); }
+
+  const std::shared_ptr<Channel> inner_;
+  const std::shared_ptr<const Interceptors> interceptors_;
+};
+
+}  // namespace
+
+std::shared_ptr<Channel> Intercept(std::shared_ptr<Channel> inner,
+                                   const std::vector<std::shared_ptr<ClientInterceptor>>& interceptors) {
+  if (interceptors.empty()) return inner;
+  return std::make_shared<InterceptedChannel>(std::move(inner), interceptors);
+}
+
+}  // namespace nearcall
