@@ -38,6 +38,7 @@ class CallRecord {
   void Received(size_t bytes);
   // The call is over; what comes later does not count.
   void End(const absl::Status& status);
+  bool ended() const { return ended_; }
 
  private:
   template <class Tell>

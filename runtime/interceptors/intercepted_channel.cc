@@ -15,6 +15,7 @@
 namespace nearcall {
 namespace {
 
+using internal::Tried;
 using Interceptors = std::vector<std::shared_ptr<ClientInterceptor>>;
 
 // Asks the interceptors as a call begins.
@@ -45,10 +46,10 @@ struct UnaryMessages {
 // A streaming call, its messages counted.
 //
 // Threads: as internal::ClientCall says.
-class InterceptedCall final : public internal::ClientCall {
+class InterceptedCall : public internal::ClientCall {
  public:
-  InterceptedCall(std::unique_ptr<internal::ClientCall> inner, std::unique_ptr<CallRecord> record)
-      : record_(std::move(record)), inner_(std::move(inner)) {}
+  // Both must outlive it.
+  InterceptedCall(internal::ClientCall* inner, CallRecord* record) : inner_(inner), record_(record) {}
 
   bool Write(internal::OutMessage message, WriteOptions options) override {
     const internal::OutMessage sized = message.Sized();
@@ -71,9 +72,58 @@ class InterceptedCall final : public internal::ClientCall {
     return status;
   }
 
+  Tried TryWrite(internal::OutMessage message, WriteOptions options) override {
+    const internal::OutMessage sized = message.Sized();
+    const Tried tried = inner_->TryWrite(sized, options);
+    if (tried == Tried::kDone) record_->Sent(sized.ByteSize());
+    return tried;
+  }
+  Tried TryWritesDone() override { return inner_->TryWritesDone(); }
+  Tried TryRead(internal::InMessage message) override {
+    size_t size = 0;
+    const internal::InMessage measured = message.Measured(&size);
+    const Tried tried = inner_->TryRead(measured);
+    if (tried == Tried::kDone) record_->Received(measured.size());
+    return tried;
+  }
+  Tried TryWaitForInitialMetadata() override { return inner_->TryWaitForInitialMetadata(); }
+  Tried TryFinish(absl::Status* status) override { return inner_->TryFinish(status); }  // the driver has the last word
+
+ private:
+  internal::ClientCall* const inner_;
+  CallRecord* const record_;
+};
+
+// The same, which owns the call and its record.
+class OwningCall final : public InterceptedCall {
+ public:
+  OwningCall(std::unique_ptr<internal::ClientCall> inner, std::unique_ptr<CallRecord> record)
+      : InterceptedCall(inner.get(), record.get()), record_(std::move(record)), inner_(std::move(inner)) {}
+
  private:
   const std::unique_ptr<CallRecord> record_;
   const std::unique_ptr<internal::ClientCall> inner_;  // the first to go: that ends the call
+};
+
+// Has `inner` drive a call that it sees as an intercepted one.
+class InterceptedDriver final : public internal::ClientDriver {
+ public:
+  InterceptedDriver(std::shared_ptr<internal::ClientDriver> inner, std::shared_ptr<const Interceptors> interceptors)
+      : inner_(std::move(inner)), record_(CallRecord::Side::kClient, std::move(interceptors)) {}
+
+  CallRecord* record() { return &record_; }
+  bool Drive(internal::ClientCall* call, absl::Status* status) override {
+    InterceptedCall intercepted(call, &record_);
+    return inner_->Drive(&intercepted, status);
+  }
+  void OnDone(const absl::Status& status) override {
+    record_.End(status);
+    inner_->OnDone(status);
+  }
+
+ private:
+  const std::shared_ptr<internal::ClientDriver> inner_;
+  CallRecord record_;
 };
 
 // See Intercept.
@@ -121,7 +171,15 @@ class InterceptedChannel final : public Channel {
     if (NoCall(*context)) return inner_->StartCall(method, context);
     auto record = std::make_unique<CallRecord>(CallRecord::Side::kClient, interceptors_);
     Begin(*interceptors_, method, context, record.get());
-    return std::make_unique<InterceptedCall>(inner_->StartCall(method, context), std::move(record));
+    return std::make_unique<OwningCall>(inner_->StartCall(method, context), std::move(record));
+  }
+
+  internal::CallWaker* StartCallAsync(const internal::Method& method, ClientContext* context,
+                                      std::shared_ptr<internal::ClientDriver> driver) override {
+    if (NoCall(*context)) return inner_->StartCallAsync(method, context, std::move(driver));
+    auto intercepted = std::make_shared<InterceptedDriver>(std::move(driver), interceptors_);
+    Begin(*interceptors_, method, context, intercepted->record());
+    return inner_->StartCallAsync(method, context, std::move(intercepted));
   }
 
  private:

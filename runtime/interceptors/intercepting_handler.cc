@@ -13,10 +13,13 @@
 namespace nearcall {
 namespace {
 
-// A call as the handler behind the interceptors sees it. Deletes itself when that finishes it.
+using internal::Tried;
+
+// A call as what serves it, a handler that blocks or a driver, sees it behind the interceptors; and the driver as the
+// call sees it.
 //
-// Threads: as internal::ServerCall says.
-class InterceptedServerCall final : public internal::ServerCall {
+// Threads: as internal::ServerCall says. Lifetime: its own until the call is finished, or the driver's.
+class InterceptedServerCall final : public internal::ServerCall, public internal::ServerDriver {
  public:
   explicit InterceptedServerCall(internal::ServerCall* inner) : inner_(inner), record_(CallRecord::Side::kServer) {}
 
@@ -48,6 +51,7 @@ class InterceptedServerCall final : public internal::ServerCall {
     return true;
   }
   bool SendInitialMetadata() override { return inner_->SendInitialMetadata(); }
+  void TryCancel() override { inner_->TryCancel(); }
   void Finish(const absl::Status& status) override {
     RecordEnd(status);
     inner_->Finish(status);
@@ -55,17 +59,46 @@ class InterceptedServerCall final : public internal::ServerCall {
   }
   void FinishWithMessage(internal::OutMessage message) override {
     const internal::OutMessage sized = message.Sized();
-    if (!context()->IsCancelled()) record_.Sent(sized.ByteSize());
-    RecordEnd(absl::OkStatus());
+    RecordEnd(absl::OkStatus(), &sized);
     inner_->FinishWithMessage(sized);
     delete this;
   }
 
- private:
-  ~InterceptedServerCall() = default;
+  void StartDriving(std::shared_ptr<internal::ServerDriver> driver) override {
+    driver_ = std::move(driver);
+    inner_->StartDriving(std::shared_ptr<internal::ServerDriver>(this));
+  }
+  void Wake() override { inner_->Wake(); }
+  Tried TryRead(internal::InMessage message) override {
+    size_t size = 0;
+    const internal::InMessage measured = message.Measured(&size);
+    const Tried tried = inner_->TryRead(measured);
+    if (tried == Tried::kDone) record_.Received(measured.size());
+    return tried;
+  }
+  Tried TryWrite(internal::OutMessage message, WriteOptions options) override {
+    const internal::OutMessage sized = message.Sized();
+    const Tried tried = inner_->TryWrite(sized, options);
+    if (tried == Tried::kDone) record_.Sent(sized.ByteSize());
+    return tried;
+  }
+  Tried TrySendInitialMetadata() override { return inner_->TrySendInitialMetadata(); }
+  Tried TryFinish(const absl::Status& status, const internal::OutMessage* message) override {
+    if (!record_.ended()) RecordEnd(status, status.ok() ? message : nullptr);  // it may take several tries
+    return inner_->TryFinish(status, message);
+  }
 
-  void RecordEnd(const absl::Status& status) {
-    if (!context()->IsCancelled()) return record_.End(status);
+  // --- internal::ServerDriver ---
+  bool Drive() override { return driver_->Drive(); }
+  void OnDone() override { driver_->OnDone(); }
+
+ private:
+  // `message` goes with the status.
+  void RecordEnd(const absl::Status& status, const internal::OutMessage* message = nullptr) {
+    if (!context()->IsCancelled()) {
+      if (message != nullptr) record_.Sent(message->ByteSize());
+      return record_.End(status);
+    }
     record_.End(absl::Now() >= context()->deadline()
                     ? absl::DeadlineExceededError("the deadline passed before the handler was done")
                     : absl::CancelledError("the caller did not wait for the handler"));
@@ -73,6 +106,7 @@ class InterceptedServerCall final : public internal::ServerCall {
 
   internal::ServerCall* const inner_;
   CallRecord record_;
+  std::shared_ptr<internal::ServerDriver> driver_;
 };
 
 // See Intercept.
@@ -82,6 +116,7 @@ class InterceptingHandler final : public internal::MethodHandler {
                       const ServerInterceptors* interceptors)
       : inner_(inner), method_(InfoOf(method)), interceptors_(interceptors) {}
 
+  bool drives() const override { return inner_->drives(); }
   void Run(internal::ServerCall* call) override {
     auto* const intercepted = new InterceptedServerCall(call);
     if (const absl::Status refused = intercepted->Begin(method_, *interceptors_); !refused.ok()) {

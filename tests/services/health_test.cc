@@ -2,9 +2,12 @@
 
 #include "nearcall/health.h"
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -126,6 +129,124 @@ TEST_P(HealthTest, AListHasAnEnd) {
   while (List().size() < 100) health_->SetServingStatus(absl::StrCat("service", List().size()), true);
   health_->SetServingStatus("one too many", true);
   EXPECT_EQ(stub_->List(HealthListRequest()).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+// One call to Watch.
+class Watch {
+ public:
+  Watch(Health::Stub* stub, const std::string& service) {
+    HealthCheckRequest request;
+    request.set_service(service);
+    reader_ = stub->Watch(&context_, request);
+  }
+  // The next status; "END" when there is none.
+  std::string Next() {
+    HealthCheckResponse response;
+    return reader_->Read(&response) ? HealthCheckResponse::ServingStatus_Name(response.status()) : "END";
+  }
+  absl::Status Finish() { return reader_->Finish(); }
+  ClientContext* context() { return &context_; }
+
+ private:
+  ClientContext context_;
+  std::unique_ptr<ClientReader<HealthCheckResponse>> reader_;
+};
+
+TEST_P(HealthTest, WatchSeesEveryChange) {
+  StartWithHealth();
+  Watch watch(stub_.get(), kTestService);
+  Watch other(stub_.get(), "");
+  EXPECT_EQ(watch.Next(), "SERVING");
+  EXPECT_EQ(other.Next(), "SERVING");
+  for (int i = 0; i < 10; ++i) {
+    health_->SetServingStatus(kTestService, false);
+    EXPECT_EQ(watch.Next(), "NOT_SERVING");
+    health_->SetServingStatus(kTestService, false);  // no change
+    health_->SetServingStatus(kTestService, true);
+    EXPECT_EQ(watch.Next(), "SERVING");
+  }
+  health_->SetServingStatus(false);
+  EXPECT_EQ(watch.Next(), "NOT_SERVING");
+  EXPECT_EQ(other.Next(), "NOT_SERVING");
+}
+
+TEST_P(HealthTest, WatchOfAServiceThatIsToCome) {
+  StartWithHealth();
+  Watch watch(stub_.get(), "database");
+  EXPECT_EQ(watch.Next(), "SERVICE_UNKNOWN");
+  EXPECT_EQ(Check("database"), "NOT_FOUND");  // watching does not make it known
+  health_->SetServingStatus(true);
+  health_->SetServingStatus("database", true);
+  EXPECT_EQ(watch.Next(), "SERVING");
+}
+
+TEST_P(HealthTest, WatchEndsWhenItsCallerHasEnough) {
+  StartWithHealth();
+  Watch watch(stub_.get(), "");
+  EXPECT_EQ(watch.Next(), "SERVING");
+  watch.context()->TryCancel();
+  EXPECT_EQ(watch.Next(), "END");
+  EXPECT_EQ(watch.Finish().code(), absl::StatusCode::kCancelled);
+  health_->SetServingStatus("", false);
+  EXPECT_EQ(Check(""), "NOT_SERVING");
+}
+
+TEST_P(HealthTest, AShutdownTellsWatchersAndWaitsForNone) {
+  StartWithHealth();
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (int i = 0; i < 20; ++i) {
+    watches.push_back(std::make_unique<Watch>(stub_.get(), i % 2 == 0 ? "" : kTestService));
+    EXPECT_EQ(watches.back()->Next(), "SERVING");
+  }
+  Watch unknown(stub_.get(), "unknown");
+  EXPECT_EQ(unknown.Next(), "SERVICE_UNKNOWN");
+  server_->Shutdown();  // does not return before the last of them has ended
+  for (const auto& watch : watches) {
+    EXPECT_EQ(watch->Next(), "NOT_SERVING");
+    EXPECT_EQ(watch->Next(), "END");
+    EXPECT_EQ(watch->Finish().code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_EQ(unknown.Next(), "END");
+  EXPECT_EQ(unknown.Finish().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_P(HealthTest, AWatcherThatDoesNotReadHoldsNothingUp) {
+  // It grants room for one message and never reads it.
+  channel_options_.stream_window_bytes = 1;
+  StartWithHealth();
+  Watch deaf(stub_.get(), "");
+  const auto plain = CreateChannel(channel_->address());
+  stub_ = Health::NewStub(plain);
+  Watch watch(stub_.get(), "");
+  EXPECT_EQ(watch.Next(), "SERVING");
+  for (int i = 0; i < 10; ++i) {
+    health_->SetServingStatus("", false);
+    EXPECT_EQ(watch.Next(), "NOT_SERVING");
+    health_->SetServingStatus("", true);
+    EXPECT_EQ(watch.Next(), "SERVING");
+  }
+  server_->Shutdown();
+  EXPECT_EQ(watch.Next(), "NOT_SERVING");
+}
+
+// Watchers that come and go, while statuses change and the server ends.
+TEST_P(HealthTest, WatchersComeAndGo) {
+  StartWithHealth();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      while (!stop.load()) {
+        Watch watch(stub_.get(), "");
+        if (watch.Next() != "END") watch.Next();
+        watch.context()->TryCancel();
+      }
+    });
+  }
+  for (int i = 0; i < 300; ++i) health_->SetServingStatus("", i % 2 == 0);
+  stop.store(true);
+  server_->Shutdown();
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST_P(HealthTest, EnabledTwiceIsEnabled) {
