@@ -25,24 +25,19 @@ std::string ServiceName(absl::string_view method) { return std::string(method.su
 // A running server: the listeners, and the core that they feed.
 class RunningServer final : public Server {
  public:
-<<<<<<< HEAD
-  RunningServer(const ServerOptions& options, std::vector<std::unique_ptr<internal::ServerExtension>> extensions,
-                HealthCheckService* health)
-      : extensions_(std::move(extensions)), health_(health), core_(options) {}
+  RunningServer(const ServerOptions& options, ServerInterceptors interceptors,
+                std::vector<std::unique_ptr<internal::ServerExtension>> extensions, HealthCheckService* health)
+      : interceptors_(std::move(interceptors)), extensions_(std::move(extensions)), health_(health), core_(options) {}
   ~RunningServer() override {
     signals_ = nullptr;
     for (std::thread& thread : signal_threads_) thread.join();
     Shutdown();
   }
-=======
-  RunningServer(const ServerOptions& options, ServerInterceptors interceptors,
-                std::vector<std::unique_ptr<internal::ServerExtension>> extensions, HealthCheckService* health)
-      : interceptors_(std::move(interceptors)), extensions_(std::move(extensions)), health_(health), core_(options) {}
-  ~RunningServer() override { Shutdown(); }
 
-  ServerCore* core() { return &core_; }
   // Serves the user's services and the extensions'.
   absl::Status AddServices(const std::vector<Service*>& services);
+  // What serves the methods that no service has.
+  void SetGenericHandler(std::unique_ptr<internal::MethodHandler> handler);
   absl::Status Listen(const std::string& text, int* selected_port);
   void Start();
 
@@ -66,6 +61,7 @@ class RunningServer final : public Server {
   const ServerInterceptors interceptors_;
   const std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;
   std::vector<std::unique_ptr<internal::MethodHandler>> intercepting_;
+  std::unique_ptr<internal::MethodHandler> generic_;
   HealthCheckService* const health_;
   std::set<std::string> service_names_;
   ServerCore core_;
@@ -91,6 +87,14 @@ absl::Status RunningServer::AddServices(const std::vector<Service*>& services) {
     for (const Service::Entry& entry : service->entries()) service_names_.insert(ServiceName(entry.method->name()));
   }
   return absl::OkStatus();
+}
+
+void RunningServer::SetGenericHandler(std::unique_ptr<internal::MethodHandler> handler) {
+  static constexpr char kAnyName[] = "";
+  static const internal::Method any(kAnyName, internal::MethodType::kBidiStreaming);
+  generic_ = std::move(handler);
+  if (!interceptors_.empty()) intercepting_.push_back(Intercept(generic_.get(), any, &interceptors_));
+  core_.SetGenericHandler(interceptors_.empty() ? generic_.get() : intercepting_.back().get());
 }
 
 internal::MethodHandler* RunningServer::HandlerOf(const Service::Entry& entry) {
@@ -243,7 +247,7 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::BuildAndStart() {
   if (ports_.empty()) return absl::InvalidArgumentError("the server has no address: call AddListeningPort");
   auto server = std::make_unique<RunningServer>(options_, interceptors_, std::move(extensions_), health_);
   if (absl::Status status = server->AddServices(services_); !status.ok()) return status;
-  if (generic_ != nullptr) server->core()->SetGenericHandler(std::move(generic_));
+  if (generic_ != nullptr) server->SetGenericHandler(std::move(generic_));
   for (const Port& port : ports_) {
     if (absl::Status status = server->Listen(port.address, port.selected_port); !status.ok()) return status;
   }

@@ -22,11 +22,10 @@ absl::Status ServerCore::AddService(const Service& service,
   return absl::OkStatus();
 }
 
-void ServerCore::SetGenericHandler(std::unique_ptr<internal::MethodHandler> handler) {
-  generic_handler_ = std::move(handler);
+void ServerCore::SetGenericHandler(internal::MethodHandler* handler) {
   generic_method_ = std::make_unique<ServedMethod>();
   generic_method_->type = internal::MethodType::kBidiStreaming;
-  generic_method_->handler = generic_handler_.get();
+  generic_method_->handler = handler;
 }
 
 ServedMethod* ServerCore::FindMethod(absl::string_view name) const {

@@ -60,8 +60,8 @@ class ServerCore {
   // method.
   absl::Status AddService(const Service& service,
                           absl::FunctionRef<internal::MethodHandler*(const Service::Entry&)> handler_of);
-  // Before the server starts: serves the methods that no service has. Kept alive.
-  void SetGenericHandler(std::unique_ptr<internal::MethodHandler> handler);
+  // Before the server starts: `handler` serves the methods that no service has.
+  void SetGenericHandler(internal::MethodHandler* handler);
   // nullptr for a method that is not served. Any thread.
   ServedMethod* FindMethod(absl::string_view name) const;
   // What serves the methods that no service has, or nullptr.
@@ -92,7 +92,6 @@ class ServerCore {
   Reactor reactor_;
   WorkerPool workers_;
   absl::flat_hash_map<std::string, std::unique_ptr<ServedMethod>> methods_;
-  std::unique_ptr<internal::MethodHandler> generic_handler_;
   std::unique_ptr<ServedMethod> generic_method_;
   std::atomic<int> connection_count_{0};  // relaxed: a limit that two may pass together by one
   absl::flat_hash_set<ServerConnection*> connections_;

@@ -119,7 +119,9 @@ class InterceptingHandler final : public internal::MethodHandler {
   bool drives() const override { return inner_->drives(); }
   void Run(internal::ServerCall* call) override {
     auto* const intercepted = new InterceptedServerCall(call);
-    if (const absl::Status refused = intercepted->Begin(method_, *interceptors_); !refused.ok()) {
+    MethodInfo method = method_;
+    if (method.name.empty()) method.name = call->context()->method();
+    if (const absl::Status refused = intercepted->Begin(method, *interceptors_); !refused.ok()) {
       return intercepted->Finish(refused);
     }
     inner_->Run(intercepted);

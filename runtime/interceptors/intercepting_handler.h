@@ -12,7 +12,8 @@ namespace nearcall {
 
 using ServerInterceptors = std::vector<std::shared_ptr<ServerInterceptor>>;
 
-// A handler that has `inner` serve the calls of `method`, under the eyes of `interceptors`. All three must outlive it.
+// A handler that has `inner` serve the calls of `method`, under the eyes of `interceptors`. All three must outlive it. A
+// method without a name stands for whatever is called.
 std::unique_ptr<internal::MethodHandler> Intercept(internal::MethodHandler* inner, const internal::Method& method,
                                                    const ServerInterceptors* interceptors);
 

@@ -24,7 +24,8 @@ class ServerContext;
 
 // The method of a call.
 struct MethodInfo {
-  absl::string_view name;  // "/package.Service/Method"; valid for as long as the service or stub is there
+  // "/package.Service/Method"; valid for as long as the service or stub is there, in generic calls for the call's life.
+  absl::string_view name;
   bool client_streaming;
   bool server_streaming;
   // A small number, from 1, that stands for the method in this process (one method may have several): for tables.
