@@ -2,6 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "nearcall/internal/callback_handlers.h"
+#include "nearcall/internal/cancel_notice.h"
+#include "nearcall/internal/context_access.h"
 #include "runtime/base/clock.h"
 
 namespace nearcall {
@@ -15,7 +17,30 @@ bool ServerContext::IsCancelled() const {
 
 void ServerContext::TryCancel() const { call_->TryCancel(); }
 
+void ServerContext::SetOnCancel(std::function<void()> callback) {
+  auto notice = std::make_shared<internal::CancelNotice>(std::move(callback));
+  {
+    internal::MutexLock lock(&mu_);
+    cancel_notice_ = notice;
+  }
+  has_cancel_notice_ = true;
+  if (deadline_ns_ != kNoDeadline) call_->WatchDeadline();
+  // A cancellation comes either before this look, or finds the notice.
+  if (IsCancelled()) notice->Tell();
+}
+
 namespace internal {
+
+void ServerContextAccess::DropCancelNotice(ServerContext* context) {
+  context->has_cancel_notice_ = false;
+  std::shared_ptr<CancelNotice> notice;
+  {
+    MutexLock lock(&context->mu_);
+    notice = std::move(context->cancel_notice_);
+  }
+  if (notice != nullptr) notice->Drop();
+}
+
 
 absl::Status UnreadableRequest(const ServerContext& context) {
   if (context.IsCancelled()) return absl::CancelledError("the caller gave up before its request was complete");

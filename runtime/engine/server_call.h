@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
+#include "nearcall/internal/cancel_notice.h"
 #include "nearcall/internal/context_access.h"
 #include "nearcall/internal/server_call.h"
 #include "runtime/engine/credit.h"
@@ -73,6 +74,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
     FinishWith(absl::OkStatus(), &out);
   }
   void TryCancel() override { session_->CancelLater(id_); }
+  void WatchDeadline() override { session_->WatchDeadlineLater(id_); }
 
   // --- internal::ServerCall: the driver ---
   void StartDriving(std::shared_ptr<internal::ServerDriver> driver) override;
@@ -253,9 +255,25 @@ void SessionCall<W>::RunOnWorker() {
   if (finished_in_run_ || SecondEnd()) session_->RecycleLater(this);
 }
 
+// Tells a handler that its call was cancelled.
+class CancelTeller final : public Runnable {
+ public:
+  explicit CancelTeller(std::shared_ptr<internal::CancelNotice> notice) : notice_(std::move(notice)) {}
+  void RunOnWorker() override {
+    notice_->Tell();
+    delete this;
+  }
+
+ private:
+  const std::shared_ptr<internal::CancelNotice> notice_;
+};
+
 template <Wire W>
 void SessionCall<W>::Cancel() {
   internal::ServerContextAccess::Cancel(&context_);
+  if (std::shared_ptr<internal::CancelNotice> notice = internal::ServerContextAccess::cancel_notice(&context_)) {
+    session_->core()->workers()->Submit(new CancelTeller(std::move(notice)));
+  }
   if (inbox_ != nullptr) inbox_->Close(/*drop=*/true);
   writer_spot_.Notify();
   session_->sender()->WakeWaiting();

@@ -56,8 +56,10 @@ class ServerSession final : public ServerConnection {
   // The call is over; poller, or (Later) any thread. Nothing of the session may be touched after RecycleLater.
   void Recycle(SessionCall<W>* call);
   void RecycleLater(SessionCall<W>* call);
-  // Cancels the call, if it is still open, on the poller's thread. Any thread, while the call is not over.
-  void CancelLater(uint32_t id);
+  // Cancels the call, or does so when its deadline passes, if it is still open, on the poller's thread. Any thread, while
+  // the call is not over.
+  void CancelLater(uint32_t id) { AskLater(id, /*at_deadline=*/false); }
+  void WatchDeadlineLater(uint32_t id) { AskLater(id, /*at_deadline=*/true); }
 
  private:
   static constexpr int kBatch = 64;
@@ -83,7 +85,12 @@ class ServerSession final : public ServerConnection {
   void Forget(SessionCall<W>* call);
   void ReapEnded();
   void CancelLate();
-  void CancelRequested();
+  struct Wish {
+    uint32_t id;
+    bool at_deadline;
+  };
+  void AskLater(uint32_t id, bool at_deadline);
+  void FulfilWishes();
   // The calls in use that are not on their way out: a caller that has its answer may well be back before the thread that
   // gave it has gone.
   size_t Unanswered();
@@ -105,10 +112,10 @@ class ServerSession final : public ServerConnection {
   size_t open_ = 0;  // calls in use, those that were cancelled and still run included
   bool closed_ = false;
   bool draining_ = false;
-  std::multimap<int64_t, SessionCall<W>*> deadlines_;  // when driven calls are to be cancelled
+  std::multimap<int64_t, SessionCall<W>*> deadlines_;  // when calls that nobody waits in are to be cancelled
   internal::Mutex mu_;
-  std::vector<uint32_t> to_cancel_ ABSL_GUARDED_BY(mu_);
-  std::atomic<bool> has_to_cancel_{false};  // relaxed; a change is followed by a nudge
+  std::vector<Wish> wishes_ ABSL_GUARDED_BY(mu_);
+  std::atomic<bool> has_wishes_{false};  // relaxed; a change is followed by a nudge
   // Calls that ended on other threads; they push, the poller takes all.
   std::atomic<SessionCall<W>*> ended_{nullptr};
 };
@@ -125,7 +132,7 @@ Polled ServerSession<W>::Poll() {
   ReapEnded();
   if (closed_) return OnClosed();
   if (!deadlines_.empty()) CancelLate();
-  if (has_to_cancel_.load(std::memory_order_relaxed)) CancelRequested();
+  if (has_wishes_.load(std::memory_order_relaxed)) FulfilWishes();
   bool progress = sender_.Service();
   for (int i = 0; i < kBatch; ++i) {
     Frame frame;
@@ -439,26 +446,31 @@ void ServerSession<W>::CancelLate() {
 }
 
 template <Wire W>
-void ServerSession<W>::CancelLater(uint32_t id) {
+void ServerSession<W>::AskLater(uint32_t id, bool at_deadline) {
   {
     internal::MutexLock lock(&mu_);
-    to_cancel_.push_back(id);
+    wishes_.push_back(Wish{id, at_deadline});
   }
-  has_to_cancel_.store(true, std::memory_order_relaxed);
+  has_wishes_.store(true, std::memory_order_relaxed);
   core_->reactor()->Nudge(this);
 }
 
 template <Wire W>
-void ServerSession<W>::CancelRequested() {
-  std::vector<uint32_t> ids;
-  has_to_cancel_.store(false, std::memory_order_relaxed);
+void ServerSession<W>::FulfilWishes() {
+  std::vector<Wish> wishes;
+  has_wishes_.store(false, std::memory_order_relaxed);
   {
     internal::MutexLock lock(&mu_);
-    ids.swap(to_cancel_);
+    wishes.swap(wishes_);
   }
-  for (const uint32_t id : ids) {
-    SessionCall<W>* const call = Find(id);
-    if (call != nullptr && !call->answering()) FailCall(call, absl::CancelledError("the server cancelled the call"));
+  for (const Wish& wish : wishes) {
+    SessionCall<W>* const call = Find(wish.id);
+    if (call == nullptr || call->answering()) continue;
+    if (!wish.at_deadline) {
+      FailCall(call, absl::CancelledError("the server cancelled the call"));
+    } else if (!call->timer.has_value()) {
+      call->timer = deadlines_.emplace(call->deadline(), call);
+    }
   }
 }
 

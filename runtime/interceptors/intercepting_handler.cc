@@ -52,6 +52,7 @@ class InterceptedServerCall final : public internal::ServerCall, public internal
   }
   bool SendInitialMetadata() override { return inner_->SendInitialMetadata(); }
   void TryCancel() override { inner_->TryCancel(); }
+  void WatchDeadline() override { inner_->WatchDeadline(); }
   void Finish(const absl::Status& status) override {
     RecordEnd(status);
     inner_->Finish(status);

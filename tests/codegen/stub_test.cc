@@ -212,6 +212,7 @@ class FakeServerCall final : public internal::ServerCall {
     answered = true;
   }
   void TryCancel() override {}
+  void WatchDeadline() override {}
   void StartDriving(std::shared_ptr<internal::ServerDriver> driver) override {
     if (driver->Drive()) driver->OnDone();
   }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,7 @@ namespace nearcall {
 class ClientContext;
 class ServerUnaryReactor;
 namespace internal {
+class CancelNotice;
 class ServerCall;
 class ServerContextAccess;
 }
@@ -36,6 +38,11 @@ class ServerContext {
   absl::Time deadline() const;
   // Whether nobody waits for the answer any more: the caller cancelled, its deadline passed, or its connection is gone.
   bool IsCancelled() const;
+
+  // Has `callback` called once, on a thread of the server's, when IsCancelled turns true while the handler runs; at once,
+  // inside this function, if it is true already. It never runs after the handler has returned: the return waits for one
+  // that runs. For handlers that block; reactors have OnCancel. To be called once, by the handler.
+  void SetOnCancel(std::function<void()> callback);
 
   // What the caller sent beside the request.
   const Metadata& client_metadata() const { return client_metadata_; }
@@ -72,6 +79,9 @@ class ServerContext {
   Metadata initial_metadata_;
   Metadata trailing_metadata_;
   std::shared_ptr<ServerUnaryReactor> default_reactor_;
+
+  std::shared_ptr<internal::CancelNotice> cancel_notice_ ABSL_GUARDED_BY(mu_);
+  bool has_cancel_notice_ = false;  // the handler's own
 
   // The calls made on behalf of this one: they are cancelled with it.
   friend class ClientContext;

@@ -59,11 +59,23 @@ class ServerContextAccess {
   }
   // Marks the call as cancelled, and cancels the calls made on its behalf.
   static void Cancel(ServerContext* context);
+  // Whom to tell that the call is cancelled; nullptr if nobody asked. After Cancel.
+  static std::shared_ptr<CancelNotice> cancel_notice(ServerContext* context) {
+    MutexLock lock(&context->mu_);
+    return context->cancel_notice_;
+  }
+  // The handler has returned: its callback is not called any more.
+  static void HandlerReturned(ServerContext* context) {
+    if (context->has_cancel_notice_) DropCancelNotice(context);
+  }
   static bool cancelled(const ServerContext& context) { return context.cancelled_.load(std::memory_order_seq_cst); }
   static int64_t deadline(const ServerContext& context) { return context.deadline_ns_; }
   static Metadata* client_metadata(ServerContext* context) { return &context->client_metadata_; }
   static const Metadata& initial_metadata(const ServerContext& context) { return context.initial_metadata_; }
   static const Metadata& trailing_metadata(const ServerContext& context) { return context.trailing_metadata_; }
+
+ private:
+  static void DropCancelNotice(ServerContext* context);
 };
 
 }  // namespace internal

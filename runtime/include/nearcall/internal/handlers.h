@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "nearcall/internal/context_access.h"
 #include "nearcall/internal/message_cache.h"
 #include "nearcall/internal/server_call.h"
 #include "nearcall/server_stream.h"
@@ -29,6 +30,14 @@ absl::Status RunCatching(const Handler& handler) {
 #endif
 }
 
+// The same for a handler that blocks: what it asked to be told of is over when it has returned.
+template <class Handler>
+absl::Status RunHandler(ServerContext* context, const Handler& handler) {
+  absl::Status status = RunCatching(handler);
+  ServerContextAccess::HandlerReturned(context);
+  return status;
+}
+
 // What the typed handlers answer when the one request of a call is missing or is not a message of its type.
 absl::Status UnreadableRequest(const ServerContext& context);
 
@@ -44,7 +53,7 @@ class UnaryHandler final : public MethodHandler {
     if (!call->Read(request.target())) return call->Finish(UnreadableRequest(*call->context()));
     CachedMessage<Response, MessageRole::kResponse> response;
     const absl::Status status =
-        RunCatching([&] { return (service_->*kMethod)(call->context(), request.get(), response.get()); });
+        RunHandler(call->context(), [&] { return (service_->*kMethod)(call->context(), request.get(), response.get()); });
     if (status.ok()) {
       call->FinishWithMessage(*response.get());
       response.SizeIsCached();
@@ -66,7 +75,7 @@ class ClientStreamingHandler final : public MethodHandler {
   void Run(ServerCall* call) override {
     ServerReader<Request> reader(call);
     Response response;
-    const absl::Status status = RunCatching([&] { return (service_->*kMethod)(call->context(), &reader, &response); });
+    const absl::Status status = RunHandler(call->context(), [&] { return (service_->*kMethod)(call->context(), &reader, &response); });
     if (status.ok()) {
       call->FinishWithMessage(response);
     } else {
@@ -88,7 +97,7 @@ class ServerStreamingHandler final : public MethodHandler {
     Request request;
     if (!call->Read(&request)) return call->Finish(UnreadableRequest(*call->context()));
     ServerWriter<Response> writer(call);
-    call->Finish(RunCatching([&] { return (service_->*kMethod)(call->context(), &request, &writer); }));
+    call->Finish(RunHandler(call->context(), [&] { return (service_->*kMethod)(call->context(), &request, &writer); }));
   }
 
  private:
@@ -103,7 +112,7 @@ class BidiStreamingHandler final : public MethodHandler {
 
   void Run(ServerCall* call) override {
     ServerReaderWriter<Response, Request> stream(call);
-    call->Finish(RunCatching([&] { return (service_->*kMethod)(call->context(), &stream); }));
+    call->Finish(RunHandler(call->context(), [&] { return (service_->*kMethod)(call->context(), &stream); }));
   }
 
  private:

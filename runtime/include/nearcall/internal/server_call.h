@@ -41,6 +41,8 @@ class ServerCall {
   virtual void FinishWithMessage(OutMessage message) = 0;
   // Ends the call with CANCELLED for its caller, and cancels it for its handler. Any thread, until the call is over.
   virtual void TryCancel() = 0;
+  // Has the call cancelled when its deadline passes, though nobody waits here. By the handler. (Driven calls are always.)
+  virtual void WatchDeadline() = 0;
 
   // --- Without blocking ---
 
