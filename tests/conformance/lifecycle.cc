@@ -152,17 +152,20 @@ TEST_P(Conformance, ShutdownWithADeadlineCancelsWhatIsLeft) {
     const absl::Status status = stub->Block(Gate("gate")).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
   });
+  std::atomic<bool> under_way{false};
   std::thread streaming([&] {
     ClientContext context;
     const auto stream = stub->Chat(&context);
     Payload message;
     stream->Write(PayloadOf(1));
     EXPECT_TRUE(stream->Read(&message));
+    under_way = true;
     EXPECT_FALSE(stream->Read(&message));
     const absl::Status status = stream->Finish();
     EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
   });
   AwaitAtGate(stub.get(), "gate", 1);
+  Await([&] { return under_way.load(); });
   server()->Shutdown(absl::Milliseconds(300));
   blocked.join();
   streaming.join();
