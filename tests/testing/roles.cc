@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <memory>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -10,7 +11,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "nearcall/nearcall.h"
-#include "tests/testing/test_service.h"
+#include "protos/testing/test_service.nearcall.h"
+#include "tests/testing/services.h"
 
 namespace nearcall::testing {
 namespace {
@@ -29,10 +31,10 @@ ServerOptions DecodeOptions(const std::string& text) {
 }
 
 int Serve(const std::vector<std::string>& arguments, Parent* parent) {
-  TestServiceImpl service;
+  const std::vector<std::unique_ptr<Service>> services = MakeServices();
   ServerBuilder builder;
   builder.SetOptions(DecodeOptions(arguments.at(0)));
-  builder.RegisterService(&service);
+  for (const std::unique_ptr<Service>& service : services) builder.RegisterService(service.get());
   for (size_t i = 1; i < arguments.size(); ++i) builder.AddListeningPort(arguments[i]);
   absl::StatusOr<std::unique_ptr<Server>> server = builder.BuildAndStart();
   if (!server.ok()) {

@@ -10,8 +10,8 @@
 namespace nearcall::testing {
 
 // What a child process can be:
-//   server OPTIONS ADDRESS...     serves TestService; tells "ready" and its addresses, or "failed" and the status; then obeys
-//                                 "shutdown" and "shutdown MILLISECONDS", and tells "done"
+//   server OPTIONS ADDRESS...     serves what services.h knows of; tells "ready" and its addresses, or "failed" and the
+//                                 status; then obeys "shutdown" and "shutdown MILLISECONDS", and tells "done"
 //   blocker ADDRESS GATE          calls Block; tells the status
 //   inspector ADDRESS             calls Inspect; tells what the server says of us: "TRANSPORT UID PID"
 int RunRole(const std::string& role, const std::vector<std::string>& arguments, Parent* parent);

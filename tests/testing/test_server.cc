@@ -12,7 +12,7 @@
 #include "absl/time/clock.h"
 #include "tests/testing/process.h"
 #include "tests/testing/roles.h"
-#include "tests/testing/test_service.h"
+#include "tests/testing/services.h"
 
 namespace nearcall::testing {
 namespace {
@@ -24,7 +24,7 @@ class LocalServer final : public TestServer {
     auto self = std::make_unique<LocalServer>();
     ServerBuilder builder;
     builder.SetOptions(options);
-    builder.RegisterService(&self->service_);
+    for (const std::unique_ptr<Service>& service : self->services_) builder.RegisterService(service.get());
     for (const std::string& address : addresses) builder.AddListeningPort(address);
     absl::StatusOr<std::unique_ptr<Server>> server = builder.BuildAndStart();
     if (!server.ok()) return server.status();
@@ -39,7 +39,7 @@ class LocalServer final : public TestServer {
   void Kill() override { abort(); }
 
  private:
-  TestServiceImpl service_;
+  const std::vector<std::unique_ptr<Service>> services_ = MakeServices();
   std::unique_ptr<Server> server_;
 };
 
@@ -59,9 +59,7 @@ class RemoteServer final : public TestServer {
   }
 
   void Shutdown() override { Order("shutdown"); }
-  void Shutdown(absl::Duration grace) override {
-    Order(absl::StrCat("shutdown ", absl::ToInt64Milliseconds(grace)));
-  }
+  void Shutdown(absl::Duration grace) override { Order(absl::StrCat("shutdown ", absl::ToInt64Milliseconds(grace))); }
   pid_t pid() const override { return process_->pid(); }
   void Kill() override {
     process_->Signal(SIGKILL);

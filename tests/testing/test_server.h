@@ -15,7 +15,7 @@ namespace nearcall::testing {
 
 enum class Where { kThisProcess, kOwnProcess };
 
-// A running server of TestService, in this process or in one of its own.
+// A running server of the services that services.h knows of (TestService is one), in this process or in one of its own.
 //
 // Threads: thread-compatible. The destructor ends it; a process of its own dies without a farewell.
 class TestServer {

@@ -7,8 +7,16 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "tests/testing/services.h"
 
 namespace nearcall::testing {
+namespace {
+
+const ServiceRegistration registration([]() -> std::unique_ptr<Service> {
+  return std::make_unique<TestServiceImpl>();
+});
+
+}  // namespace
 
 absl::Status TestServiceImpl::Echo(ServerContext*, const Payload* request, Payload* response) {
   *response = *request;
