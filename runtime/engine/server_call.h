@@ -108,6 +108,10 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   int64_t deadline() const { return internal::ServerContextAccess::deadline(context_); }
   // Whether the answer may be on its way already: the caller may then use the slot anew. Pairs with FinishWith.
   bool answering() const { return answering_.load(std::memory_order_seq_cst); }
+  // The call does not count any more (ServerCore::CountCall). By whoever ends it.
+  void Uncount() {
+    if (std::exchange(counted_, false)) session_->core()->UncountCall();
+  }
   // Whether a handler was started. Otherwise the session may drop the call.
   bool started = false;
   SessionCall* next = nullptr;  // in the session's list of ended calls
@@ -151,6 +155,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   Credit credit_;
   WaitSpot writer_spot_;
   bool metadata_sent_ = false;
+  bool counted_ = false;
   std::atomic<bool> answering_{false};
 
   // Of an inline run.
@@ -186,6 +191,7 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, std::string* name,
   inbox_.reset();
   credit_.Reset(session_->options().send_window);
   metadata_sent_ = started = finished_in_run_ = false;
+  counted_ = true;
   answering_.store(false, std::memory_order_relaxed);
   ends_.store(0, std::memory_order_relaxed);
   drive_.store(Driving::kNever, std::memory_order_relaxed);
@@ -272,7 +278,7 @@ template <Wire W>
 void SessionCall<W>::Cancel() {
   internal::ServerContextAccess::Cancel(&context_);
   if (std::shared_ptr<internal::CancelNotice> notice = internal::ServerContextAccess::cancel_notice(&context_)) {
-    session_->core()->workers()->Submit(new CancelTeller(std::move(notice)));
+    session_->core()->workers()->SubmitErrand(new CancelTeller(std::move(notice)));
   }
   if (inbox_ != nullptr) inbox_->Close(/*drop=*/true);
   writer_spot_.Notify();
@@ -498,6 +504,7 @@ internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const inte
     }
     queued_.store(false, std::memory_order_relaxed);
   }
+  Uncount();
   answering_.store(true, std::memory_order_seq_cst);  // before the caller can see the answer
   session_->sender()->SendOrQueue(
       header,
@@ -552,6 +559,7 @@ bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage
                   deadline(), aborted, nullptr) != SendResult::kSent) {
     return false;
   }
+  Uncount();
   answering_.store(true, std::memory_order_seq_cst);  // before the caller can see the answer
   return session_->sender()->Send(
              header,

@@ -75,7 +75,19 @@ class ServerCore {
     if (connections_.erase(connection) != 0) connection_count_.fetch_sub(1, std::memory_order_relaxed);
   }
 
-  int64_t open_calls() const { return open_calls_; }
+  // For max_concurrent_calls: a call counts from its request to just before its answer is sent, so that a caller that has
+  // its answer never finds itself in the way. Whether one more may begin: poller; the end: any thread.
+  bool CountCall() {
+    const int limit = options_.max_concurrent_calls;
+    if (limit < 0) return true;
+    if (counted_calls_.load(std::memory_order_acquire) >= limit) return false;
+    counted_calls_.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  void UncountCall() {
+    if (options_.max_concurrent_calls >= 0) counted_calls_.fetch_sub(1, std::memory_order_release);
+  }
+
   void OnCallBegun() { ++open_calls_; }
   void OnCallEnded() {
     if (--open_calls_ == 0 && on_idle_) on_idle_();
@@ -95,6 +107,7 @@ class ServerCore {
   std::unique_ptr<ServedMethod> generic_method_;
   std::atomic<int> connection_count_{0};  // relaxed: a limit that two may pass together by one
   absl::flat_hash_set<ServerConnection*> connections_;
+  std::atomic<int> counted_calls_{0};
   int64_t open_calls_ = 0;
   bool draining_ = false;
   std::function<void()> on_idle_;

@@ -272,8 +272,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     return Handled::kDone;
   }
 
-  if (const int limit = core_->options().max_concurrent_calls; limit >= 0 && core_->open_calls() >= limit) {
-    Refuse(id, TooManyCallsOnServer(limit), /*not_seen=*/true);
+  if (!core_->CountCall()) {
+    Refuse(id, TooManyCallsOnServer(core_->options().max_concurrent_calls), /*not_seen=*/true);
     return Handled::kDone;
   }
 
@@ -407,6 +407,7 @@ void ServerSession<W>::Forget(SessionCall<W>* call) {
 template <Wire W>
 void ServerSession<W>::Recycle(SessionCall<W>* call) {
   Forget(call);
+  call->Uncount();
   if (call->timer.has_value()) deadlines_.erase(*std::exchange(call->timer, absl::nullopt));
   spare_.push_back(call);
   --open_;

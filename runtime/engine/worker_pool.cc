@@ -25,6 +25,12 @@ void WorkerPool::Submit(Runnable* work) {
   if (HasWork()) WakeOne();
 }
 
+void WorkerPool::SubmitErrand(Runnable* errand) {
+  absl::MutexLock lock(&mu_);
+  errands_.push_back(errand);
+  WakeOne();
+}
+
 void WorkerPool::LeaveLimited() {
   handlers_.fetch_sub(1, std::memory_order_acq_rel);
   absl::MutexLock lock(&mu_);
@@ -76,15 +82,21 @@ void WorkerPool::WakeStandby() {
 
 void WorkerPool::Loop() {
   for (;;) {
+    Runnable* errand = nullptr;
     Runnable* work = nullptr;
     {
       absl::MutexLock lock(&mu_);
-      if (!work_.empty() && Enter()) {
+      if (!errands_.empty()) {
+        errand = errands_.front();
+        errands_.pop_front();
+      } else if (!work_.empty() && Enter()) {
         work = work_.front();
         work_.pop_front();
       }
     }
-    if (work != nullptr) {
+    if (errand != nullptr) {
+      errand->RunOnWorker();
+    } else if (work != nullptr) {
       work->RunOnWorker();
       Leave();
     } else if (stopping()) {

@@ -38,6 +38,8 @@ class WorkerPool {
   void Start();
   // Runs `work` on a thread of the pool, which may block. A pool that has stopped drops it.
   void Submit(Runnable* work);
+  // The same for what is not a handler, and must not wait for one.
+  void SubmitErrand(Runnable* errand);
   // A handler is about to run on the poller's own thread: whether it may, or must wait its turn (Submit). Leave follows.
   bool Enter() {
     if (max_handlers_ < 0) return true;
@@ -63,8 +65,9 @@ class WorkerPool {
   void LeaveLimited();
   // Whether some work waits that may run now.
   bool HasWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !work_.empty() && (max_handlers_ < 0 || handlers_.load(std::memory_order_acquire) < max_handlers_);
+    return !errands_.empty() || (!work_.empty() && HasRoom());
   }
+  bool HasRoom() const { return max_handlers_ < 0 || handlers_.load(std::memory_order_acquire) < max_handlers_; }
   void Loop();
   void Poll();
   // Takes the place of the standby thread, if it is vacant, until there is something else to do.
@@ -84,6 +87,7 @@ class WorkerPool {
 
   absl::Mutex mu_;
   std::deque<Runnable*> work_ ABSL_GUARDED_BY(mu_);
+  std::deque<Runnable*> errands_ ABSL_GUARDED_BY(mu_);
   std::vector<Parker*> idle_ ABSL_GUARDED_BY(mu_);
   Parker* standby_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::vector<std::thread> running_ ABSL_GUARDED_BY(mu_);
