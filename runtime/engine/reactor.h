@@ -305,6 +305,7 @@ bool Reactor::PollUntil(const Done& done) {
       continue;
     }
     spinner_.Miss();
+    if (done()) break;  // the task that was to make us look may have run in the pass
     Sleep(kNever);
     spinner_.Begin();
   }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -105,6 +106,22 @@ TEST_P(ReactorTest, ThePollerRunsTasks) {
   });
   EXPECT_TRUE(reactor_.Wait([&] { return ran == 1001; }, &spot, kNever));
   poster.join();
+}
+
+// Who stops the poller does so by a flag and a task: the pass that runs the task must not be followed by sleep.
+TEST_P(ReactorTest, ThePollerHearsThatItIsToStopWhileItRunsATask) {
+  ASSERT_TRUE(reactor_.TryAcquire());
+  bool stopping = false;
+  bool asked = false;
+  EXPECT_TRUE(reactor_.PollUntil([&] {
+    const bool was_stopping = stopping;
+    if (!std::exchange(asked, true)) {  // right after the poller's look, as another thread would
+      stopping = true;
+      reactor_.Post([] {});
+    }
+    return was_stopping;
+  }));
+  reactor_.Release();
 }
 
 // Callers that each wait for an answer of their own, from whoever polls: the role goes round among them.
