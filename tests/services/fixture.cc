@@ -16,7 +16,7 @@ ServicesTest::~ServicesTest() { rmdir(directory_.c_str()); }
 
 void ServicesTest::Start() {
   builder_.AddListeningPort(absl::StrCat(GetParam(), ":", directory_, "/s"));
-  builder_.RegisterService(&service_);
+  builder_.RegisterService(service());
   absl::StatusOr<std::unique_ptr<Server>> server = builder_.BuildAndStart();
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);

@@ -23,6 +23,8 @@ class ServicesTest : public ::testing::TestWithParam<std::string> {
 
   // Starts the server of `builder_`, and connects.
   void Start();
+  // What is served.
+  virtual Service* service() { return &service_; }
   // A stub of S on the channel.
   template <class S>
   std::unique_ptr<typename S::Stub> StubOf() const {

@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -12,13 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
+#include "tests/services/call_log.h"
 #include "tests/services/fixture.h"
 #include "tests/testing/watchdog.h"
 
@@ -30,91 +28,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
-
-// What interceptors saw, in order.
-//
-// Threads: thread-safe.
-class Log {
- public:
-  void Add(std::string event) {
-    absl::MutexLock lock(&mu_);
-    events_.push_back(std::move(event));
-  }
-  std::vector<std::string> events() const {
-    absl::MutexLock lock(&mu_);
-    return events_;
-  }
-  // Those since the last time, once `count` calls have ended since then.
-  std::vector<std::string> AfterEnds(int count) {
-    absl::MutexLock lock(&mu_);
-    const auto ended = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      int ends = 0;
-      for (const std::string& event : events_) ends += event.find(" end ") != std::string::npos ? 1 : 0;
-      return ends >= count;
-    };
-    mu_.Await(absl::Condition(&ended));
-    return std::exchange(events_, {});
-  }
-
- private:
-  mutable absl::Mutex mu_;
-  std::vector<std::string> events_ ABSL_GUARDED_BY(mu_);
-};
-
-class LoggingListener final : public CallListener {
- public:
-  LoggingListener(std::string name, Log* log) : name_(std::move(name)), log_(log) {}
-  void OnMessageSent(size_t bytes) override { log_->Add(absl::StrCat(name_, " sent ", bytes)); }
-  void OnMessageReceived(size_t bytes) override { log_->Add(absl::StrCat(name_, " received ", bytes)); }
-  void OnEnd(const absl::Status& status, const CallTotals& totals) override {
-    EXPECT_GE(totals.duration, absl::ZeroDuration());
-    log_->Add(absl::StrCat(name_, " end ", absl::StatusCodeToString(status.code()), " ", totals.messages_sent, "/",
-                           totals.bytes_sent, " ", totals.messages_received, "/", totals.bytes_received));
-  }
-
- private:
-  const std::string name_;
-  Log* const log_;
-};
-
-std::string Describe(const MethodInfo& method) {
-  const absl::string_view name = method.name;
-  return absl::StrCat(name.substr(name.rfind('/') + 1), method.client_streaming ? " up" : "",
-                      method.server_streaming ? " down" : "");
-}
-
-class LoggingClient final : public ClientInterceptor {
- public:
-  LoggingClient(std::string name, Log* log) : name_(std::move(name)), log_(log) {}
-  std::unique_ptr<CallListener> OnCall(const MethodInfo& method, ClientContext* context) override {
-    EXPECT_GT(method.id, 0);
-    log_->Add(absl::StrCat(name_, " call ", Describe(method)));
-    context->AddMetadata("seen-by", name_);
-    return std::make_unique<LoggingListener>(name_, log_);
-  }
-
- private:
-  const std::string name_;
-  Log* const log_;
-};
-
-class LoggingServer final : public ServerInterceptor {
- public:
-  LoggingServer(std::string name, Log* log) : name_(std::move(name)), log_(log) {}
-  absl::StatusOr<std::unique_ptr<CallListener>> OnCall(const MethodInfo& method, ServerContext* context) override {
-    EXPECT_EQ(context->method(), method.name);
-    EXPECT_GT(method.id, 0);
-    log_->Add(absl::StrCat(name_, " call ", Describe(method)));
-    if (refusal_.ok()) return std::make_unique<LoggingListener>(name_, log_);
-    return refusal_;
-  }
-  void Refuse(absl::Status status) { refusal_ = std::move(status); }
-
- private:
-  const std::string name_;
-  Log* const log_;
-  absl::Status refusal_;
-};
 
 class InterceptorTest : public ServicesTest {
  protected:
@@ -144,16 +57,8 @@ class InterceptorTest : public ServicesTest {
   void AwaitAtGate() {
     Await([this] { return plain_->Look(Gate())->entered() > 0; });
   }
-  // Waits until the server's interceptors have seen this of one call.
-  void AwaitServerSaw(const std::string& event) {
-    Await([&] {
-      const std::vector<std::string> events = server_log_.events();
-      return std::count(events.begin(), events.end(), event) == 1;
-    });
-  }
-
-  Log client_;
-  Log server_log_;
+  CallLog client_;
+  CallLog server_log_;
   std::unique_ptr<TestService::Stub> stub_;
   std::unique_ptr<TestService::Stub> plain_;  // on a channel without interceptors
 };
@@ -275,7 +180,7 @@ TEST_P(InterceptorTest, CancelledByTheCaller) {
   EXPECT_EQ(stub_->Block(&context, Gate(), &state).code(), absl::StatusCode::kCancelled);
   canceller.join();
   EXPECT_THAT(client_.AfterEnds(1), ElementsAre("C call Block", "C sent 6", "C end CANCELLED 1/6 0/0"));
-  AwaitServerSaw("S end CANCELLED 0/0 1/6");
+  server_log_.Await("S end CANCELLED 0/0 1/6");
 }
 
 TEST_P(InterceptorTest, AStreamCancelledByTheCaller) {
@@ -344,7 +249,7 @@ TEST_P(InterceptorTest, TheClientGoesAway) {
     EXPECT_TRUE(stream->Write(Message("gate")));
     AwaitAtGate();
   }
-  AwaitServerSaw("S end CANCELLED 0/0 1/6");
+  server_log_.Await("S end CANCELLED 0/0 1/6");
 }
 
 TEST_P(InterceptorTest, NobodyListens) {
@@ -398,7 +303,7 @@ INSTANTIATE_TEST_SUITE_P(Over, InterceptorTest, kTransports, TransportName);
 // Several of them, which a test chooses.
 class InterceptorsTest : public ServicesTest {
  protected:
-  Log log_;
+  CallLog log_;
 };
 
 TEST_P(InterceptorsTest, InInOrderAndOutInReverse) {

@@ -12,6 +12,7 @@
 #include "nearcall/health.h"
 #include "nearcall/interceptor.h"
 #include "nearcall/metadata.h"
+#include "nearcall/metrics.h"
 #include "nearcall/peer.h"
 #include "nearcall/server.h"
 #include "nearcall/server_context.h"

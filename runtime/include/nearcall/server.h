@@ -18,6 +18,7 @@
 
 namespace nearcall {
 
+class Metrics;
 class ServerInterceptor;
 
 struct ServerOptions {
@@ -108,6 +109,9 @@ class ServerBuilder {
   ServerBuilder& EnableHealthCheckService();
   // Reflection, gRPC's: tells clients what is served, and describes every message that is linked into this program.
   ServerBuilder& EnableReflection();
+  // Counts every call into `metrics` (nearcall/metrics.h), or into one of the server's own, and serves the figures
+  // (nearcall/admin.proto) to whoever may call this server.
+  ServerBuilder& EnableMetrics(std::shared_ptr<Metrics> metrics = nullptr);
 
   // For services of the framework's own.
   ServerBuilder& AddExtension(std::unique_ptr<internal::ServerExtension> extension);
@@ -128,6 +132,7 @@ class ServerBuilder {
   std::vector<std::unique_ptr<internal::ServerExtension>> extensions_;
   HealthCheckService* health_ = nullptr;  // one of extensions_
   bool reflection_ = false;
+  bool metrics_ = false;
   std::unique_ptr<internal::MethodHandler> generic_;
   ServerOptions options_;
 };
