@@ -26,7 +26,9 @@ class CallRecord {
   // `owner` is kept for as long as there are listeners: it keeps what they refer to.
   explicit CallRecord(Side side, std::shared_ptr<const void> owner = nullptr)
       : side_(side), began_(MonotonicNanos()), owner_(std::move(owner)) {}
-  ~CallRecord() { End(absl::CancelledError("the call was dropped before its end")); }
+  ~CallRecord() {
+    if (!ended_) End(absl::CancelledError("the call was dropped before its end"));
+  }
   CallRecord(const CallRecord&) = delete;
   CallRecord& operator=(const CallRecord&) = delete;
 

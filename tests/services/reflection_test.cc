@@ -311,6 +311,18 @@ TEST_P(ReflectionTest, ManyStreamsAtOnce) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST_P(ReflectionTest, AnOpenStreamDoesNotHoldAShutdownUp) {
+  const auto stub = StubOf<V1::Service>();
+  ClientContext context;
+  auto stream = stub->ServerReflectionInfo(&context);
+  V1::Response response;
+  EXPECT_TRUE(stream->Write(Services<V1>()));
+  EXPECT_TRUE(stream->Read(&response));
+  server_->Shutdown();  // does not return before the stream has ended
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().code(), absl::StatusCode::kCancelled);
+}
+
 INSTANTIATE_TEST_SUITE_P(Over, ReflectionTest, kTransports, TransportName);
 INSTANTIATE_TEST_SUITE_P(Over, NoReflectionTest, kTransports, TransportName);
 
