@@ -218,11 +218,11 @@ void Reactor::Glance() {
   if (active_.size() < pollables_.size()) WaitForEvents(0);
 }
 
-void Reactor::Sleep(int64_t deadline) {
+void Reactor::Sleep(int64_t deadline, absl::FunctionRef<bool()> done) {
   finished_.clear();
   passes_since_glance_ = 0;
   sleeping_.exchange(true, std::memory_order_seq_cst);  // pairs with Wake's load
-  bool quiet = !has_tasks_.load(std::memory_order_seq_cst);
+  bool quiet = !has_tasks_.load(std::memory_order_seq_cst) && !done();
   size_t prepared = 0;
   while (quiet && prepared < active_.size()) {
     quiet = PrepareSleep(active_[prepared]);

@@ -133,8 +133,8 @@ class Reactor {
   Pass PollOnce();
   // After fruitless passes: watches the sleeping Pollables' descriptors without blocking, now and then.
   void Glance();
-  // Puts everything to sleep and waits for a descriptor, a wake-up or the deadline.
-  void Sleep(int64_t deadline);
+  // Puts everything to sleep and waits for a descriptor, a wake-up or the deadline; unless `done()`.
+  void Sleep(int64_t deadline, absl::FunctionRef<bool()> done);
   void WaitForEvents(int64_t deadline);
   bool PrepareSleep(Pollable* pollable);
   // `ready`: a bit for each watched descriptor that is.
@@ -179,7 +179,8 @@ class Reactor {
   bool may_run_handlers_ = true;
   // ... to here.
 
-  // Set before the poller sleeps, with has_tasks_ looked at after; Post sets has_tasks_, then looks here.
+  // Set before the poller sleeps, with has_tasks_ and its own condition looked at after; Post sets has_tasks_, and who
+  // makes the condition true does so, then each looks here (Wake).
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> has_tasks_{false};
   std::atomic<bool> activity_{false};
@@ -277,7 +278,7 @@ bool Reactor::PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline) {
       spinner_.Miss();
       HandOffLease();
       spot->EnterSleep(nullptr, this);
-      if (!done()) Sleep(deadline);
+      Sleep(deadline, done);
       spot->LeaveSleep();
     } else {
       spinner_.Hit();
@@ -305,8 +306,7 @@ bool Reactor::PollUntil(const Done& done) {
       continue;
     }
     spinner_.Miss();
-    if (done()) break;  // the task that was to make us look may have run in the pass
-    Sleep(kNever);
+    Sleep(kNever, done);
     spinner_.Begin();
   }
   return true;
