@@ -33,7 +33,7 @@ struct AsyncCall {
       over.Notify();
     };
   }
-  void Echo(TestService::Stub* stub) { stub->async()->Echo(&context, &request, &response, Callback()); }
+  void Echo(TestService::StubInterface* stub) { stub->async()->Echo(&context, &request, &response, Callback()); }
   absl::Status Wait() {
     over.WaitForNotification();
     return status;
@@ -91,7 +91,7 @@ TEST_P(Conformance, AsyncCallsStartedInCallbacks) {
   StartServer();
   const Stub stub = Connect();
   struct Chain {
-    TestService::Stub* stub;
+    TestService::StubInterface* stub;
     int left = 2000;
     std::unique_ptr<ClientContext> context;
     Payload request, response;
@@ -150,14 +150,14 @@ TEST_P(Conformance, AsyncReportsErrors) {
     EXPECT_EQ(again.Wait().code(), absl::StatusCode::kFailedPrecondition);
   }
   {
-    const Stub absent = TestService::NewStub(CreateChannel(AddressForNobody()));
+    const Stub absent = StubOn(CreateChannel(AddressForNobody()));
     AsyncCall call;
     call.Echo(absent.get());
     EXPECT_EQ(call.Wait().code(), absl::StatusCode::kUnavailable);
     EXPECT_TRUE(SurelyNotSeen(call.status));
   }
   {
-    const Stub lame = TestService::NewStub(CreateChannel("no such scheme"));
+    const Stub lame = StubOn(CreateChannel("no such scheme"));
     AsyncCall call;
     call.Echo(lame.get());
     EXPECT_EQ(call.Wait().code(), absl::StatusCode::kInvalidArgument);
@@ -180,7 +180,7 @@ TEST_P(Conformance, AsyncDeadlines) {
   AsyncCall call;
   call.context.set_timeout(absl::Milliseconds(30));
   call.context.set_wait_for_ready(true);
-  const Stub absent = TestService::NewStub(CreateChannel(AddressForNobody()));
+  const Stub absent = StubOn(CreateChannel(AddressForNobody()));
   call.Echo(absent.get());
   EXPECT_EQ(call.Wait().code(), absl::StatusCode::kDeadlineExceeded) << call.status;
   Await([&] {
@@ -210,7 +210,7 @@ TEST_P(Conformance, AsyncCancel) {
 
 // A call that waits for its server holds up no other.
 TEST_P(Conformance, AsyncCancelEndsTheWaitForAServer) {
-  const Stub absent = TestService::NewStub(CreateChannel(AddressForNobody()));
+  const Stub absent = StubOn(CreateChannel(AddressForNobody()));
   AsyncCall waits, fails;
   waits.context.set_wait_for_ready(true);
   waits.Echo(absent.get());
@@ -244,7 +244,7 @@ TEST_P(Conformance, AsyncCallsEndWithTheirChannel) {
 TEST_P(Conformance, AsyncCallsThatWaitForAServerEndWithTheirChannel) {
   std::vector<std::unique_ptr<AsyncCall>> calls;
   {
-    const Stub absent = TestService::NewStub(CreateChannel(AddressForNobody()));
+    const Stub absent = StubOn(CreateChannel(AddressForNobody()));
     for (int i = 0; i < 3; ++i) {
       calls.push_back(std::make_unique<AsyncCall>());
       calls.back()->context.set_wait_for_ready(true);
@@ -259,7 +259,7 @@ TEST_P(Conformance, AsyncCallbacksMayDropTheChannel) {
   StartServer();
   for (int i = 0; i < 20; ++i) {
     Stub stub = Connect();
-    TestService::Stub* const raw = stub.get();
+    TestService::StubInterface* const raw = stub.get();
     AsyncCall call;
     absl::Notification over;
     raw->async()->Echo(&call.context, &call.request, &call.response,

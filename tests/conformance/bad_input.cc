@@ -341,7 +341,7 @@ TEST_P(Conformance, AServerThatIsNoneFailsTheCall) {
                                    {good.substr(0, 10), true, static_cast<int>(absl::StatusCode::kUnavailable)}};
   for (size_t i = 0; i < cases.size(); ++i) {
     FakeServer fake(AddressForServer(), cases[i].answer, cases[i].hangs_up);
-    const Stub stub = TestService::NewStub(CreateChannel(fake.address()));
+    const Stub stub = StubOn(CreateChannel(fake.address()));
     for (int call = 0; call < 2; ++call) {
       const absl::Status status = stub->Echo(PayloadOf(10)).status();
       EXPECT_FALSE(status.ok()) << "case " << i;
@@ -357,9 +357,9 @@ TEST_P(Conformance, AServerThatNeverAnswersTheHandshakeFailsTheCall) {
   FakeServer fake(AddressForServer(), "", false);
   ChannelOptions options;
   options.connect_timeout = absl::Milliseconds(50);
-  const Stub stub = TestService::NewStub(CreateChannel(fake.address(), options));
+  const Stub stub = StubOn(CreateChannel(fake.address(), options));
   EXPECT_EQ(stub->Echo(Payload()).status().code(), absl::StatusCode::kUnavailable);
-  const Stub patient = TestService::NewStub(CreateChannel(fake.address()));
+  const Stub patient = StubOn(CreateChannel(fake.address()));
   ClientContext context;
   context.set_timeout(absl::Milliseconds(50));
   Payload response;

@@ -20,7 +20,7 @@ void RunThreads(int threads, const std::function<void(int)>& body) {
 }
 
 // Calls one after another; every answer must be the answer to its question.
-void CallMany(TestService::Stub* stub, int thread, int calls, size_t max_size) {
+void CallMany(TestService::StubInterface* stub, int thread, int calls, size_t max_size) {
   for (int i = 0; i < calls; ++i) {
     const int64_t number = thread * int64_t{1'000'000} + i;
     ClientContext context;
@@ -89,7 +89,7 @@ TEST_P(Conformance, ManyHandlersBlockAtOnce) {
 TEST_P(Conformance, AHandlerCallsAnotherServer) {
   TestServer* const outer = StartServer();
   TestServer* const inner = StartServer();
-  const Stub stub = TestService::NewStub(CreateChannel(outer->addresses().front()));
+  const Stub stub = StubOn(CreateChannel(outer->addresses().front()));
   NestRequest request;
   request.add_addresses(inner->addresses().front());
   for (int i = 0; i < 50; ++i) {
@@ -130,7 +130,7 @@ TEST_P(Conformance, TwoServersCallEachOther) {
   RunThreads(4, [&](int thread) {
     const std::string first = (thread % 2 == 0 ? one : two)->addresses().front();
     const std::string second = (thread % 2 == 0 ? two : one)->addresses().front();
-    const Stub stub = TestService::NewStub(CreateChannel(first));
+    const Stub stub = StubOn(CreateChannel(first));
     NestRequest request;
     for (int i = 0; i < 4; ++i) request.add_addresses(i % 2 == 0 ? second : first);
     for (int i = 0; i < 20; ++i) {

@@ -1,6 +1,9 @@
 #include "tests/conformance/conformance.h"
 
 #include <atomic>
+#include <utility>
+
+#include "tests/testing/reactor_stub.h"
 
 namespace nearcall::testing {
 
@@ -10,15 +13,35 @@ std::vector<Setup> SetupsOf(const Mechanism& mechanism) {
   return setups;
 }
 
+std::vector<Setup> SetupsWithReactorsOf(const Mechanism& mechanism) {
+  std::vector<Setup> setups = SetupsOf(mechanism);
+  if (setups.size() == 1) {
+    setups.push_back({mechanism, Where::kThisProcess, Form::kReactors, Form::kBlocking});
+    setups.push_back({mechanism, Where::kThisProcess, Form::kBlocking, Form::kReactors});
+  }
+  for (const Setup& plain : SetupsOf(mechanism)) {
+    setups.push_back({mechanism, plain.server, Form::kReactors, Form::kReactors});
+  }
+  return setups;
+}
+
 std::string NameOf(const ::testing::TestParamInfo<Setup>& info) {
-  return info.param.server == Where::kThisProcess ? "threads" : "processes";
+  const Setup& setup = info.param;
+  std::string name = setup.server == Where::kThisProcess ? "threads" : "processes";
+  if (setup.service == setup.stub) return setup.stub == Form::kReactors ? name + "_reactors" : name;
+  return name + (setup.stub == Form::kReactors ? "_client_reactors" : "_server_reactors");
+}
+
+Conformance::Stub Conformance::StubOn(std::shared_ptr<Channel> channel) {
+  if (GetParam().stub == Form::kReactors) return NewReactorStub(std::move(channel));
+  return TestService::NewStub(std::move(channel));
 }
 
 Conformance::Stub Conformance::Connect(const ChannelOptions& options) const {
-  return TestService::NewStub(CreateChannel(address(), options));
+  return StubOn(CreateChannel(address(), options));
 }
 
-void Conformance::ExpectServes(TestService::Stub* stub) {
+void Conformance::ExpectServes(TestService::StubInterface* stub) {
   static std::atomic<int64_t> number{0};
   ClientContext context;
   Payload response;
@@ -35,22 +58,22 @@ GateRequest Conformance::Gate(const std::string& gate) {
   return request;
 }
 
-void Conformance::OpenGate(TestService::Stub* stub, const std::string& gate) {
+void Conformance::OpenGate(TestService::StubInterface* stub, const std::string& gate) {
   const absl::Status status = stub->Open(Gate(gate)).status();
   ASSERT_TRUE(status.ok()) << status;
 }
 
-GateState Conformance::Look(TestService::Stub* stub, const std::string& gate) {
+GateState Conformance::Look(TestService::StubInterface* stub, const std::string& gate) {
   const absl::StatusOr<GateState> state = stub->Look(Gate(gate));
   EXPECT_TRUE(state.ok()) << state.status();
   return state.value_or(GateState());
 }
 
-void Conformance::AwaitAtGate(TestService::Stub* stub, const std::string& gate, int64_t entered) {
+void Conformance::AwaitAtGate(TestService::StubInterface* stub, const std::string& gate, int64_t entered) {
   Await([&] { return Look(stub, gate).entered() >= entered; });
 }
 
-void Conformance::AwaitCancelled(TestService::Stub* stub, const std::string& gate, int64_t cancelled) {
+void Conformance::AwaitCancelled(TestService::StubInterface* stub, const std::string& gate, int64_t cancelled) {
   Await([&] { return Look(stub, gate).cancelled() >= cancelled; });
 }
 

@@ -17,26 +17,32 @@ namespace nearcall::testing {
 
 // Both places for the server, as far as the transport has them; and a name for each.
 std::vector<Setup> SetupsOf(const Mechanism& mechanism);
+// The same, and each of them once more with reactors on both sides; where there is one place only, also on either side.
+std::vector<Setup> SetupsWithReactorsOf(const Mechanism& mechanism);
 std::string NameOf(const ::testing::TestParamInfo<Setup>& info);
 
 // The behaviour of every transport. A transport runs the whole suite over itself by
 //   INSTANTIATE_TEST_SUITE_P(Tcp, Conformance, ::testing::ValuesIn(SetupsOf({.scheme = "tcp", ...})), NameOf);
 class Conformance : public TransportTest, public ::testing::WithParamInterface<Setup> {
  protected:
-  using Stub = std::unique_ptr<TestService::Stub>;
+  using Stub = std::unique_ptr<TestService::StubInterface>;
 
   Conformance() : TransportTest(GetParam()) {}
 
-  // A stub on a channel of its own to the server that was started last.
+  bool service_has_reactors() const { return GetParam().service == Form::kReactors; }
+
+  // A stub, of the kind that the setup says.
+  static Stub StubOn(std::shared_ptr<Channel> channel);
+  // The same on a channel of its own to the server that was started last.
   Stub Connect(const ChannelOptions& options = ChannelOptions()) const;
   // One small call that must succeed.
-  static void ExpectServes(TestService::Stub* stub);
+  static void ExpectServes(TestService::StubInterface* stub);
 
   // Opens a gate in the server; waits until so many calls have come to it, or have gone on as cancelled.
-  static void OpenGate(TestService::Stub* stub, const std::string& gate);
-  static GateState Look(TestService::Stub* stub, const std::string& gate);
-  static void AwaitAtGate(TestService::Stub* stub, const std::string& gate, int64_t entered);
-  static void AwaitCancelled(TestService::Stub* stub, const std::string& gate, int64_t cancelled);
+  static void OpenGate(TestService::StubInterface* stub, const std::string& gate);
+  static GateState Look(TestService::StubInterface* stub, const std::string& gate);
+  static void AwaitAtGate(TestService::StubInterface* stub, const std::string& gate, int64_t entered);
+  static void AwaitCancelled(TestService::StubInterface* stub, const std::string& gate, int64_t cancelled);
   static GateRequest Gate(const std::string& gate);
 };
 

@@ -10,7 +10,7 @@
 namespace nearcall::testing {
 namespace {
 
-absl::Status Block(TestService::Stub* stub, ClientContext* context, const std::string& gate) {
+absl::Status Block(TestService::StubInterface* stub, ClientContext* context, const std::string& gate) {
   GateRequest request;
   request.set_gate(gate);
   GateState state;
@@ -71,7 +71,7 @@ TEST_P(Conformance, TheHandlerKnowsTheDeadline) {
 }
 
 TEST_P(Conformance, ADeadlineCoversTheWaitForAServer) {
-  const Stub stub = TestService::NewStub(CreateChannel(AddressForNobody()));
+  const Stub stub = StubOn(CreateChannel(AddressForNobody()));
   ClientContext context;
   context.set_timeout(absl::Milliseconds(50));
   context.set_wait_for_ready(true);
@@ -144,7 +144,7 @@ TEST_P(Conformance, CancelAfterTheCallDoesNothing) {
 }
 
 TEST_P(Conformance, CancelEndsTheWaitForAServer) {
-  const Stub stub = TestService::NewStub(CreateChannel(AddressForNobody()));
+  const Stub stub = StubOn(CreateChannel(AddressForNobody()));
   for (const bool stream : {false, true}) {
     ClientContext context;
     context.set_wait_for_ready(true);
@@ -206,8 +206,8 @@ TEST_P(Conformance, CancelRacesWithAnswers) {
 TEST_P(Conformance, ACancelledCallCancelsTheCallsMadeForIt) {
   TestServer* const outer = StartServer();
   TestServer* const inner = StartServer();
-  const Stub to_outer = TestService::NewStub(CreateChannel(outer->addresses().front()));
-  const Stub to_inner = TestService::NewStub(CreateChannel(inner->addresses().front()));
+  const Stub to_outer = StubOn(CreateChannel(outer->addresses().front()));
+  const Stub to_inner = StubOn(CreateChannel(inner->addresses().front()));
   if (mechanism().between_processes || !server_elsewhere()) {
     ClientContext context;
     NestRequest request;
@@ -229,8 +229,8 @@ TEST_P(Conformance, ACancelledCallCancelsTheCallsMadeForIt) {
 TEST_P(Conformance, ADeadlineHoldsForTheCallsMadeForACall) {
   TestServer* const outer = StartServer();
   TestServer* const inner = StartServer();
-  const Stub to_outer = TestService::NewStub(CreateChannel(outer->addresses().front()));
-  const Stub to_inner = TestService::NewStub(CreateChannel(inner->addresses().front()));
+  const Stub to_outer = StubOn(CreateChannel(outer->addresses().front()));
+  const Stub to_inner = StubOn(CreateChannel(inner->addresses().front()));
   ClientContext context;
   context.set_timeout(absl::Milliseconds(100));
   NestRequest request;

@@ -11,7 +11,7 @@ const Mechanism kInproc = {.scheme = "inproc",
                             .socket = false,
                             .socket_file = false};
 
-INSTANTIATE_TEST_SUITE_P(Inproc, Conformance, ::testing::ValuesIn(SetupsOf(kInproc)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Inproc, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(kInproc)), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -18,7 +18,7 @@ namespace {
 TEST_P(Conformance, AServerThatIsNotThere) {
   const std::string address = AddressForNobody();
   const std::shared_ptr<Channel> channel = CreateChannel(address);
-  const Stub stub = TestService::NewStub(channel);
+  const Stub stub = StubOn(channel);
   for (int i = 0; i < 3; ++i) {
     const absl::Status status = stub->Echo(Payload()).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
@@ -45,7 +45,7 @@ TEST_P(Conformance, AChannelTellsItsState) {
 
 TEST_P(Conformance, ACallWaitsForItsServerIfItIsToldTo) {
   const std::string address = AddressForNobody();
-  const Stub stub = TestService::NewStub(CreateChannel(address));
+  const Stub stub = StubOn(CreateChannel(address));
   std::atomic<bool> calling{false};
   std::thread caller([&] {
     ClientContext context;
@@ -65,7 +65,7 @@ TEST_P(Conformance, AChannelOutlivesItsServer) {
   TestServer* server = StartServer();
   const std::string address = server->addresses().front();
   const std::shared_ptr<Channel> channel = CreateChannel(address);
-  const Stub stub = TestService::NewStub(channel);
+  const Stub stub = StubOn(channel);
   ExpectServes(stub.get());
   for (int i = 0; i < 5; ++i) {
     EndServer(server);

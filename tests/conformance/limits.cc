@@ -10,7 +10,7 @@ namespace nearcall::testing {
 namespace {
 
 // Asks for a response of exactly so many bytes.
-absl::Status Produce(TestService::Stub* stub, size_t size) {
+absl::Status Produce(TestService::StubInterface* stub, size_t size) {
   Payload request;
   request.set_number(static_cast<int64_t>(PayloadOfExactly(size).data().size()));
   ClientContext context;

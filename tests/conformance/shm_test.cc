@@ -7,7 +7,7 @@ namespace {
 
 const Mechanism kShm = {.scheme = "shm", .carries = "shm"};
 
-INSTANTIATE_TEST_SUITE_P(Shm, Conformance, ::testing::ValuesIn(SetupsOf(kShm)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Shm, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(kShm)), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

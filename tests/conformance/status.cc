@@ -10,7 +10,7 @@
 namespace nearcall::testing {
 namespace {
 
-absl::Status Fail(TestService::Stub* stub, const FailRequest& request) {
+absl::Status Fail(TestService::StubInterface* stub, const FailRequest& request) {
   ClientContext context;
   Payload response;
   return stub->Fail(&context, request, &response);

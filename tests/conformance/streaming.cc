@@ -393,7 +393,7 @@ TEST_P(Conformance, AStreamOnAServiceThatIsNotThere) {
     const absl::Status status = stream.Finish();
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
   }
-  ExpectServes(TestService::NewStub(channel).get());
+  ExpectServes(StubOn(channel).get());
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace {
 
 const Mechanism kTcp = {.scheme = "tcp", .carries = "tcp", .credentials = false, .socket_file = false};
 
-INSTANTIATE_TEST_SUITE_P(Tcp, Conformance, ::testing::ValuesIn(SetupsOf(kTcp)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Tcp, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(kTcp)), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

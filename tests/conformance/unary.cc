@@ -14,7 +14,7 @@ namespace nearcall::testing {
 namespace {
 
 // Sends and receives a message, and compares.
-void Echo(TestService::Stub* stub, const Payload& request) {
+void Echo(TestService::StubInterface* stub, const Payload& request) {
   ClientContext context;
   Payload response;
   const absl::Status status = stub->Echo(&context, request, &response);
@@ -152,7 +152,7 @@ TEST_P(Conformance, UnaryOnAMethodThatIsNotThere) {
     const absl::Status status = channel->UnaryCall(method, &context, PayloadOf(1'000'000), &response);
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
   }
-  ExpectServes(TestService::NewStub(channel).get());
+  ExpectServes(StubOn(channel).get());
 }
 
 TEST_P(Conformance, UnaryOnAServiceThatIsNotThere) {
@@ -175,7 +175,7 @@ TEST_P(Conformance, UnaryWithARequestThatIsNoSuchMessage) {
     const absl::Status status = channel->UnaryCall(method, &context, internal::OutMessage(nonsense), &response);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   }
-  ExpectServes(TestService::NewStub(channel).get());
+  ExpectServes(StubOn(channel).get());
 }
 
 TEST_P(Conformance, UnaryWithAResponseThatIsNoSuchMessage) {
@@ -191,7 +191,7 @@ TEST_P(Conformance, UnaryWithAResponseThatIsNoSuchMessage) {
     const absl::Status status = channel->UnaryCall(method, &context, request, &response);
     EXPECT_TRUE(status.ok()) << status;  // protobuf parses what it does not know
   }
-  ExpectServes(TestService::NewStub(channel).get());
+  ExpectServes(StubOn(channel).get());
 }
 
 TEST_P(Conformance, AContextServesOneCall) {

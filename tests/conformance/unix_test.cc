@@ -7,7 +7,7 @@ namespace {
 
 const Mechanism kUnix = {.scheme = "unix", .carries = "unix"};
 
-INSTANTIATE_TEST_SUITE_P(Unix, Conformance, ::testing::ValuesIn(SetupsOf(kUnix)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Unix, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(kUnix)), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -21,7 +21,7 @@ using grpc::testing::StreamingInputCallResponse;
 using grpc::testing::StreamingOutputCallRequest;
 using grpc::testing::StreamingOutputCallResponse;
 
-const testing::ServiceRegistration registration([]() -> std::unique_ptr<Service> {
+const testing::ServiceRegistration registration([](testing::Form) -> std::unique_ptr<Service> {
   return std::make_unique<InteropService>();
 });
 

@@ -4,11 +4,13 @@
 
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/time/clock.h"
 #include "nearcall/nearcall.h"
 #include "protos/testing/test_service.nearcall.h"
@@ -31,11 +33,12 @@ ServerOptions DecodeOptions(const std::string& text) {
 }
 
 int Serve(const std::vector<std::string>& arguments, Parent* parent) {
-  const std::vector<std::unique_ptr<Service>> services = MakeServices();
+  const std::vector<std::unique_ptr<Service>> services =
+      MakeServices(arguments.at(0) == "reactors" ? Form::kReactors : Form::kBlocking);
   ServerBuilder builder;
-  builder.SetOptions(DecodeOptions(arguments.at(0)));
+  builder.SetOptions(DecodeOptions(arguments.at(1)));
   for (const std::unique_ptr<Service>& service : services) builder.RegisterService(service.get());
-  for (size_t i = 1; i < arguments.size(); ++i) builder.AddListeningPort(arguments[i]);
+  for (size_t i = 2; i < arguments.size(); ++i) builder.AddListeningPort(arguments[i]);
   absl::StatusOr<std::unique_ptr<Server>> server = builder.BuildAndStart();
   if (!server.ok()) {
     parent->Tell(absl::StrCat("failed ", server.status().ToString()));
@@ -60,7 +63,54 @@ int Block(const std::vector<std::string>& arguments, Parent* parent) {
   const auto stub = TestService::NewStub(CreateChannel(arguments.at(0)));
   GateRequest request;
   request.set_gate(arguments.at(1));
-  parent->Tell(stub->Block(request).status().ToString());
+  CallOptions options;
+  if (arguments.size() > 2) options.timeout = absl::Milliseconds(atoi(arguments[2].c_str()));
+  parent->Tell(stub->Block(request, options).status().ToString());
+  return 0;
+}
+
+class EndlessReader final : public ClientReadReactor<Payload> {
+ public:
+  EndlessReader(TestService::Stub* stub, const std::string& gate, absl::BlockingCounter* begun,
+                absl::BlockingCounter* over)
+      : begun_(begun), over_(over) {
+    request_.set_gate(gate);
+    request_.set_count(int64_t{1} << 40);
+    request_.set_size(10'000);
+    stub->async()->Down(&context_, &request_, this);
+    StartRead(&message_);
+    StartCall();
+  }
+  void OnReadDone(bool ok) override {
+    if (std::exchange(first_, false)) begun_->DecrementCount();
+    if (ok) StartRead(&message_);
+  }
+  void OnDone(const absl::Status&) override { over_->DecrementCount(); }
+
+ private:
+  absl::BlockingCounter* const begun_;
+  absl::BlockingCounter* const over_;
+  ClientContext context_;
+  DownRequest request_;
+  Payload message_;
+  bool first_ = true;
+};
+
+int Read(const std::vector<std::string>& arguments, Parent* parent) {
+  const auto stub = TestService::NewStub(CreateChannel(arguments.at(0)));
+  const int count = atoi(arguments.at(2).c_str());
+  absl::BlockingCounter begun(count), over(count);
+  std::vector<std::unique_ptr<EndlessReader>> readers;
+  for (int i = 0; i < count; ++i) {
+    readers.push_back(std::make_unique<EndlessReader>(stub.get(), arguments.at(1), &begun, &over));
+  }
+  begun.Wait();
+  parent->Tell("reading");
+  if (parent->Hear().empty()) return 1;
+  for (const auto& reader : readers) reader->TryCancel();
+  over.Wait();
+  parent->Tell("done");
+  parent->Hear();
   return 0;
 }
 
@@ -88,6 +138,7 @@ std::string EncodeOptions(const ServerOptions& options) {
 int RunRole(const std::string& role, const std::vector<std::string>& arguments, Parent* parent) {
   if (role == "server") return Serve(arguments, parent);
   if (role == "blocker") return Block(arguments, parent);
+  if (role == "reader") return Read(arguments, parent);
   if (role == "inspector") return Inspect(arguments, parent);
   return 2;
 }

@@ -10,10 +10,13 @@
 namespace nearcall::testing {
 
 // What a child process can be:
-//   server OPTIONS ADDRESS...     serves what services.h knows of; tells "ready" and its addresses, or "failed" and the
-//                                 status; then obeys "shutdown" and "shutdown MILLISECONDS", and tells "done"
-//   blocker ADDRESS GATE          calls Block; tells the status
-//   inspector ADDRESS             calls Inspect; tells what the server says of us: "TRANSPORT UID PID"
+//   server FORM OPTIONS ADDRESS...  serves what services.h knows of, "blocking" or with "reactors"; tells "ready" and
+//                                   its addresses, or "failed" and the status; then obeys "shutdown" and
+//                                   "shutdown MILLISECONDS", and tells "done"
+//   blocker ADDRESS GATE [MILLISECONDS]  calls Block, with so much time; tells the status
+//   reader ADDRESS GATE STREAMS     reads so many endless Downs with reactors; tells "reading" when all have begun; told
+//                                   anything it cancels them, and tells "done" when all are over
+//   inspector ADDRESS               calls Inspect; tells what the server says of us: "TRANSPORT UID PID"
 int RunRole(const std::string& role, const std::vector<std::string>& arguments, Parent* parent);
 
 // Server options as one argument.

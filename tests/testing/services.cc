@@ -13,9 +13,9 @@ std::vector<ServiceRegistration::Maker>& Makers() {
 
 ServiceRegistration::ServiceRegistration(Maker maker) { Makers().push_back(maker); }
 
-std::vector<std::unique_ptr<Service>> MakeServices() {
+std::vector<std::unique_ptr<Service>> MakeServices(Form form) {
   std::vector<std::unique_ptr<Service>> services;
-  for (const ServiceRegistration::Maker maker : Makers()) services.push_back(maker());
+  for (const ServiceRegistration::Maker maker : Makers()) services.push_back(maker(form));
   return services;
 }
 

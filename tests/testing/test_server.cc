@@ -12,16 +12,16 @@
 #include "absl/time/clock.h"
 #include "tests/testing/process.h"
 #include "tests/testing/roles.h"
-#include "tests/testing/services.h"
 
 namespace nearcall::testing {
 namespace {
 
 class LocalServer final : public TestServer {
  public:
+  explicit LocalServer(Form form) : services_(MakeServices(form)) {}
   static absl::StatusOr<std::unique_ptr<TestServer>> Start(const std::vector<std::string>& addresses,
-                                                           const ServerOptions& options) {
-    auto self = std::make_unique<LocalServer>();
+                                                           const ServerOptions& options, Form form) {
+    auto self = std::make_unique<LocalServer>(form);
     ServerBuilder builder;
     builder.SetOptions(options);
     for (const std::unique_ptr<Service>& service : self->services_) builder.RegisterService(service.get());
@@ -39,15 +39,15 @@ class LocalServer final : public TestServer {
   void Kill() override { abort(); }
 
  private:
-  const std::vector<std::unique_ptr<Service>> services_ = MakeServices();
+  const std::vector<std::unique_ptr<Service>> services_;
   std::unique_ptr<Server> server_;
 };
 
 class RemoteServer final : public TestServer {
  public:
   static absl::StatusOr<std::unique_ptr<TestServer>> Start(const std::vector<std::string>& addresses,
-                                                           const ServerOptions& options) {
-    std::vector<std::string> arguments = {EncodeOptions(options)};
+                                                           const ServerOptions& options, Form form) {
+    std::vector<std::string> arguments = {form == Form::kReactors ? "reactors" : "blocking", EncodeOptions(options)};
     arguments.insert(arguments.end(), addresses.begin(), addresses.end());
     auto self = std::make_unique<RemoteServer>();
     self->process_ = Process::Start("server", arguments);
@@ -78,9 +78,9 @@ class RemoteServer final : public TestServer {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TestServer>> TestServer::Start(Where where, const std::vector<std::string>& addresses,
-                                                              const ServerOptions& options) {
-  return where == Where::kThisProcess ? LocalServer::Start(addresses, options)
-                                      : RemoteServer::Start(addresses, options);
+                                                              const ServerOptions& options, Form form) {
+  return where == Where::kThisProcess ? LocalServer::Start(addresses, options, form)
+                                      : RemoteServer::Start(addresses, options, form);
 }
 
 }  // namespace nearcall::testing

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "nearcall/nearcall.h"
+#include "tests/testing/services.h"
 
 namespace nearcall::testing {
 
@@ -22,7 +23,7 @@ class TestServer {
  public:
   // A process of its own that cannot serve gives UNKNOWN, with what it said.
   static absl::StatusOr<std::unique_ptr<TestServer>> Start(Where where, const std::vector<std::string>& addresses,
-                                                           const ServerOptions& options);
+                                                           const ServerOptions& options, Form form = Form::kBlocking);
   virtual ~TestServer() = default;
 
   const std::vector<std::string>& addresses() const { return addresses_; }

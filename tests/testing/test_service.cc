@@ -7,12 +7,14 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "tests/testing/callback_test_service.h"
 #include "tests/testing/services.h"
 
 namespace nearcall::testing {
 namespace {
 
-const ServiceRegistration registration([]() -> std::unique_ptr<Service> {
+const ServiceRegistration registration([](Form form) -> std::unique_ptr<Service> {
+  if (form == Form::kReactors) return std::make_unique<CallbackTestService>();
   return std::make_unique<TestServiceImpl>();
 });
 
@@ -58,66 +60,49 @@ absl::Status TestServiceImpl::Inspect(ServerContext* context, const InspectReque
     response->set_pid(credentials->pid);
   }
   response->set_server_pid(getpid());
-  for (const Pair& pair : request->initial()) context->AddInitialMetadata(pair.key(), pair.value());
-  for (const Pair& pair : request->trailing()) context->AddTrailingMetadata(pair.key(), pair.value());
+  AddMetadata(context, request->initial(), request->trailing());
   return absl::Status(static_cast<absl::StatusCode>(request->code()), request->code() == 0 ? "" : "as asked");
 }
 
-void TestServiceImpl::Describe(const Gate& gate, GateState* state) {
-  state->set_entered(gate.entered);
-  state->set_left(gate.left);
-  state->set_cancelled(gate.cancelled);
-}
-
-void TestServiceImpl::Pass(ServerContext* context, const std::string& name, GateState* state) {
-  absl::MutexLock lock(&mu_);
-  Gate& gate = gates_[name];
-  ++gate.entered;
-  // Nobody announces a cancellation to a handler: it has to look.
-  while (!gate.open && !context->IsCancelled()) changed_.WaitWithTimeout(&mu_, absl::Milliseconds(2));
-  ++gate.left;
-  if (context->IsCancelled()) ++gate.cancelled;
-  Describe(gate, state);
+void TestServiceImpl::AddMetadata(ServerContext* context, const google::protobuf::RepeatedPtrField<Pair>& initial,
+                                  const google::protobuf::RepeatedPtrField<Pair>& trailing) {
+  for (const Pair& pair : initial) context->AddInitialMetadata(pair.key(), pair.value());
+  for (const Pair& pair : trailing) context->AddTrailingMetadata(pair.key(), pair.value());
 }
 
 absl::Status TestServiceImpl::Block(ServerContext* context, const GateRequest* request, GateState* response) {
-  Pass(context, request->gate(), response);
+  *response = gates_.Pass(context, request->gate());
   return absl::OkStatus();
 }
 
 absl::Status TestServiceImpl::Open(ServerContext*, const GateRequest* request, GateState* response) {
-  absl::MutexLock lock(&mu_);
-  Gate& gate = gates_[request->gate()];
-  gate.open = true;
-  changed_.SignalAll();
-  Describe(gate, response);
+  *response = gates_.Open(request->gate());
   return absl::OkStatus();
 }
 
 absl::Status TestServiceImpl::Look(ServerContext*, const GateRequest* request, GateState* response) {
-  absl::MutexLock lock(&mu_);
-  Describe(gates_[request->gate()], response);
+  *response = gates_.Look(request->gate());
   return absl::OkStatus();
+}
+
+std::shared_ptr<Channel> TestServiceImpl::NextNest(const NestRequest& request, NestRequest* rest) {
+  rest->set_gate(request.gate());
+  for (int i = 1; i < request.addresses_size(); ++i) rest->add_addresses(request.addresses(i));
+  absl::MutexLock lock(&mu_);
+  std::shared_ptr<Channel>& known = channels_[request.addresses(0)];
+  if (known == nullptr) known = CreateChannel(request.addresses(0));
+  return known;
 }
 
 absl::Status TestServiceImpl::Nest(ServerContext* context, const NestRequest* request, NestReply* response) {
   if (!request->addresses().empty()) {
-    std::shared_ptr<Channel> channel;
-    {
-      absl::MutexLock lock(&mu_);
-      std::shared_ptr<Channel>& known = channels_[request->addresses(0)];
-      if (known == nullptr) known = CreateChannel(request->addresses(0));
-      channel = known;
-    }
     NestRequest rest;
-    rest.set_gate(request->gate());
-    for (int i = 1; i < request->addresses_size(); ++i) rest.add_addresses(request->addresses(i));
+    const std::shared_ptr<Channel> channel = NextNest(*request, &rest);
     const std::unique_ptr<ClientContext> inner = ClientContext::FromServerContext(*context);
     absl::Status status = TestService::NewStub(channel)->Nest(inner.get(), rest, response);
     if (!status.ok()) return status;
   } else if (!request->gate().empty()) {
-    GateState state;
-    Pass(context, request->gate(), &state);
+    gates_.Pass(context, request->gate());
   }
   response->add_pids(getpid());
   return absl::OkStatus();
@@ -136,8 +121,7 @@ absl::Status TestServiceImpl::Up(ServerContext*, ServerReader<Payload>* reader, 
 }
 
 absl::Status TestServiceImpl::Down(ServerContext* context, const DownRequest* request, ServerWriter<Payload>* writer) {
-  for (const Pair& pair : request->initial()) context->AddInitialMetadata(pair.key(), pair.value());
-  for (const Pair& pair : request->trailing()) context->AddTrailingMetadata(pair.key(), pair.value());
+  AddMetadata(context, request->initial(), request->trailing());
   if (!request->initial().empty()) writer->SendInitialMetadata();
   Payload message;
   message.set_data(std::string(static_cast<size_t>(request->size()), 'd'));
@@ -145,17 +129,9 @@ absl::Status TestServiceImpl::Down(ServerContext* context, const DownRequest* re
   for (int64_t i = 0; i < request->count() && !reader_gone; ++i) {
     message.set_number(i);
     reader_gone = !writer->Write(message);
-    if (!request->gate().empty() && !reader_gone) {
-      absl::MutexLock lock(&mu_);
-      ++gates_[request->gate()].entered;
-    }
+    if (!request->gate().empty() && !reader_gone) gates_.CountEntered(request->gate());
   }
-  if (!request->gate().empty()) {
-    absl::MutexLock lock(&mu_);
-    Gate& gate = gates_[request->gate()];
-    ++gate.left;
-    if (context->IsCancelled()) ++gate.cancelled;
-  }
+  if (!request->gate().empty()) gates_.Leave(request->gate(), context->IsCancelled());
   return absl::Status(static_cast<absl::StatusCode>(request->code()), request->message());
 }
 
@@ -171,8 +147,7 @@ absl::Status TestServiceImpl::BlockUp(ServerContext* context, ServerReader<Paylo
   // The first message names the gate, the rest is read once it is open.
   Payload message;
   if (!reader->Read(&message)) return absl::InvalidArgumentError("no gate");
-  GateState state;
-  Pass(context, message.data(), &state);
+  gates_.Pass(context, message.data());
   int64_t count = 0;
   while (reader->Read(&message)) ++count;
   response->set_number(count);

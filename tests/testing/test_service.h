@@ -10,6 +10,7 @@
 #include "nearcall/nearcall.h"
 #include "protos/testing/test_service.nearcall.h"
 #include "protos/testing/test_service.pb.h"
+#include "tests/testing/gates.h"
 
 namespace nearcall::testing {
 
@@ -34,18 +35,15 @@ class TestServiceImpl final : public TestService::Service {
   absl::Status HangUp(ServerContext*, ServerReaderWriter<Payload, Payload>* stream) override;
 
  private:
-  struct Gate {
-    bool open = false;
-    int64_t entered = 0;
-    int64_t left = 0;
-    int64_t cancelled = 0;
-  };
-  void Describe(const Gate& gate, GateState* state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Pass(ServerContext* context, const std::string& gate, GateState* state);
+  friend class CallbackTestService;
+  // Adds what is asked for to the answer.
+  static void AddMetadata(ServerContext* context, const google::protobuf::RepeatedPtrField<Pair>& initial,
+                          const google::protobuf::RepeatedPtrField<Pair>& trailing);
+  // The channel to the first server of a Nest request, and the rest of the request.
+  std::shared_ptr<Channel> NextNest(const NestRequest& request, NestRequest* rest);
 
+  Gates gates_;
   absl::Mutex mu_;
-  absl::CondVar changed_;
-  std::map<std::string, Gate> gates_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::shared_ptr<Channel>> channels_ ABSL_GUARDED_BY(mu_);
 };
 

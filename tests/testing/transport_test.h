@@ -27,6 +27,8 @@ struct Mechanism {
 struct Setup {
   Mechanism mechanism;
   Where server = Where::kThisProcess;
+  Form service = Form::kBlocking;
+  Form stub = Form::kBlocking;  // how the client makes its calls
 };
 
 // A test that serves and calls over one transport. It begins with a directory of its own, and ends with the
