@@ -35,15 +35,22 @@ void EmitStreamingWrapper(const Method& method, const char* suffix, Writer* out)
              {{"raw", method.raw_name}, {"arguments", absl::StrJoin(ClientArguments(method), ", ")}});
 }
 
+// g++ warns of a deprecated method's use even in a function that is deprecated itself.
+void EmitWarningsOff(const Method& method, Writer* out) {
+  if (!method.deprecated) return;
+  out->Print(
+      "#pragma GCC diagnostic push\n"
+      "#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\"\n");
+}
+
+void EmitWarningsOn(const Method& method, Writer* out) {
+  if (method.deprecated) out->Print("#pragma GCC diagnostic pop\n");
+}
+
 void EmitUnaryInterface(const Method& method, Writer* out) {
   out->List(absl::StrCat(Deprecated(method), "virtual ::absl::Status ", method.name, "("), ClientParameters(method),
             ") = 0;");
-  // g++ warns of the long form's deprecation even here, in a function that is deprecated itself.
-  if (method.deprecated) {
-    out->Print(
-        "#pragma GCC diagnostic push\n"
-        "#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\"\n");
-  }
+  EmitWarningsOff(method, out);
   out->List(absl::StrCat(Deprecated(method), "::absl::StatusOr<", method.response, "> ", method.name, "("),
             {absl::StrCat("const ", method.request, "& request"),
              "const ::nearcall::CallOptions& options = ::nearcall::CallOptions()"},
@@ -53,7 +60,7 @@ void EmitUnaryInterface(const Method& method, Writer* out) {
             {"this", absl::StrCat("&StubInterface::", method.name), "request", "options"}, ");");
   out->Outdent();
   out->Print("}\n");
-  if (method.deprecated) out->Print("#pragma GCC diagnostic pop\n");
+  EmitWarningsOn(method, out);
 }
 
 // The declarations of a method's asynchronous forms: with a callback where it is unary, and with a reactor.
@@ -63,10 +70,23 @@ void EmitAsyncDeclarations(const Method& method, const char* before, const char*
   out->List(start, ReactorParameters(method), after);
 }
 
+// The form to co_await, in terms of the one with a callback.
+void EmitAwaitable(const Method& method, Writer* out) {
+  std::vector<std::string> parameters = AsyncParameters(method);
+  parameters.pop_back();
+  EmitWarningsOff(method, out);
+  out->List(absl::StrCat(Deprecated(method), "::nearcall::internal::AwaitableCall<async_interface, ", method.request,
+                         ", ", method.response, "> ", method.name, "("),
+            parameters, ") {");
+  out->Print("  return {this, &async_interface::$name$, context, request, response};\n}\n", {{"name", method.name}});
+  EmitWarningsOn(method, out);
+}
+
 void EmitAsyncInterface(const Service& service, Writer* out) {
   out->Print(
       "// The asynchronous forms: each returns at once. A callback runs exactly "
-      "once, later; a reactor's StartCall begins its call.\n"
+      "once, later; a reactor's StartCall begins its call;\n"
+      "// a coroutine says co_await to what a unary method without either returns (nearcall/coroutine.h).\n"
       "// Context, request and response must live until the call is over.\n"
       "class async_interface {\n"
       " public:\n"
@@ -74,6 +94,7 @@ void EmitAsyncInterface(const Service& service, Writer* out) {
   out->Indent();
   for (const Method& method : service.methods) {
     EmitAsyncDeclarations(method, absl::StrCat(Deprecated(method), "virtual ").c_str(), ") = 0;", out);
+    if (method.kind == Method::kUnary) EmitAwaitable(method, out);
   }
   out->Outdent();
   out->Print("};\nvirtual async_interface* async() { return nullptr; }\n");

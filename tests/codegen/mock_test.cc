@@ -117,4 +117,19 @@ TEST(MockTest, Async) {
   EXPECT_EQ(status, absl::AbortedError("later"));
 }
 
+// Who mocks the form with a callback has mocked the one for co_await as well.
+TEST(MockTest, Awaitable) {
+  MockAsync async;
+  EXPECT_CALL(async, SayHello(_, _, _, ::testing::An<std::function<void(absl::Status)>>()))
+      .WillOnce(DoAll(SetArgPointee<2>(Reply("Hello")), ::testing::InvokeArgument<3>(absl::OkStatus())));
+  nearcall::ClientContext context;
+  HelloRequest request;
+  HelloReply response;
+  absl::Status status = absl::UnknownError("not called back");
+  Greeter::StubInterface::async_interface& interface = async;
+  interface.SayHello(&context, &request, &response).Start([&status](absl::Status got) { status = got; });
+  EXPECT_EQ(status, absl::OkStatus());
+  EXPECT_EQ(response.message(), "Hello");
+}
+
 }  // namespace

@@ -73,6 +73,17 @@ TEST_F(StubTest, AsyncCall) {
   EXPECT_EQ(status, absl::OkStatus());
 }
 
+TEST_F(StubTest, AwaitableCall) {
+  const auto call = stub_->async()->SayHello(&context_, &request_, &response_);
+  EXPECT_THAT(channel_->calls, ElementsAre()) << "nothing begins before it is awaited";
+  absl::Status status = absl::UnknownError("not called back");
+  call.Start([&status](absl::Status got) { status = std::move(got); });
+  EXPECT_THAT(channel_->calls, ElementsAre("async /helloworld.Greeter/SayHello (unary)"));
+  EXPECT_EQ(channel_->context, &context_);
+  channel_->done(absl::NotFoundError("nobody"));
+  EXPECT_EQ(status, absl::NotFoundError("nobody"));
+}
+
 // Notes the end of its call.
 template <class Reactor>
 struct Ending : Reactor {

@@ -13,6 +13,7 @@
 #include "nearcall/client_context.h"
 #include "nearcall/client_reactor.h"
 #include "nearcall/client_stream.h"
+#include "nearcall/internal/awaitable_call.h"
 #include "nearcall/internal/callback_handlers.h"
 #include "nearcall/internal/handlers.h"
 #include "nearcall/internal/method.h"
