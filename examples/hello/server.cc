@@ -1,7 +1,6 @@
 // Serves Greeter until it is told to stop:
 //   server --listen=local:hello,tcp:127.0.0.1:0
 
-#include <pthread.h>
 #include <signal.h>
 
 #include <iostream>
@@ -11,8 +10,8 @@
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "examples/hello/greeter.h"
 #include "nearcall/nearcall.h"
@@ -21,13 +20,6 @@ ABSL_FLAG(std::vector<std::string>, listen, {"local:hello"}, "where to listen: a
 
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
-  // Before the server starts its threads, so that no thread is interrupted: main waits for the signal below.
-  sigset_t stop;
-  sigemptyset(&stop);
-  sigaddset(&stop, SIGINT);
-  sigaddset(&stop, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &stop, nullptr);
-
   GreeterImpl greeter;
   nearcall::ServerBuilder builder;
   for (const std::string& address : absl::GetFlag(FLAGS_listen)) builder.AddListeningPort(address);
@@ -39,9 +31,11 @@ int main(int argc, char** argv) {
   }
   for (const std::string& address : (*server)->addresses()) std::cout << "listening on " << address << std::endl;
 
-  int signal;
-  sigwait(&stop, &signal);
   // Calls in progress have five seconds to finish; then they are cancelled.
-  (*server)->Shutdown(absl::Now() + absl::Seconds(5));
+  if (absl::Status status = (*server)->ShutdownOnSignals({SIGINT, SIGTERM}, absl::Seconds(5)); !status.ok()) {
+    std::cerr << status << std::endl;
+    return 1;
+  }
+  (*server)->Wait();
   return 0;
 }

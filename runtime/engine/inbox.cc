@@ -8,6 +8,7 @@ namespace nearcall {
 Inbox::Put Inbox::PutFrame(const Frame& frame, bool trusted) {
   const size_t size = frame.payload_size();
   internal::MutexLock lock(&mu_);
+  if (closed_) return Put::kOk;  // nobody reads any more, of which the sender need not know yet
   if (ended_) return Put::kViolation;
   if (!frame.has(frame_flags::kNoMessage)) {
     const uint64_t left = frame.header.extra;

@@ -120,7 +120,7 @@ absl::Status RunningServer::Listen(const std::string& text, int* selected_port) 
   }
   absl::StatusOr<std::unique_ptr<Listener>> listener = (*transport)->Listen(*address, &core_);
   if (!listener.ok()) return listener.status();
-  addresses_.push_back((*listener)->address());
+  for (std::string& where : (*listener)->addresses()) addresses_.push_back(std::move(where));
   if (selected_port != nullptr) *selected_port = (*listener)->port();
   listeners_.push_back(*std::move(listener));
   return absl::OkStatus();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -36,8 +37,8 @@ struct DialOptions {
 class Listener {
  public:
   virtual ~Listener() = default;
-  // The address as a client would write it, port filled in.
-  virtual std::string address() const = 0;
+  // Where it listens, as a client would write it, port filled in; usually one.
+  virtual std::vector<std::string> addresses() const = 0;
   virtual int port() const { return 0; }
   // Takes a further address of the same server, if it stands for the same place as this one.
   virtual absl::StatusOr<bool> Absorb(const Address& /*address*/) { return false; }

@@ -42,7 +42,7 @@ class UnixListener final : public Listener {
     return absl::OkStatus();
   }
 
-  std::string address() const override { return address_.text; }
+  std::vector<std::string> addresses() const override { return {address_.text}; }
 
   absl::StatusOr<bool> Absorb(const Address& address) override {
     absl::StatusOr<Transport*> transport = FindTransport(address);

@@ -20,5 +20,6 @@
 #include "nearcall/server_stream.h"
 #include "nearcall/service.h"
 #include "nearcall/spin.h"
+#include "nearcall/status_details.h"
 
 #endif  // NEARCALL_NEARCALL_H_

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -41,7 +42,7 @@ class InprocListener final : public Listener {
       : address_(std::move(address)), transport_(transport), core_(core) {}
   ~InprocListener() override { Stop(); }
 
-  std::string address() const override { return address_.text; }
+  std::vector<std::string> addresses() const override { return {address_.text}; }
   void Start() override { transport_->Serve(address_.rest, core_); }
   void Stop() override {
     if (!std::exchange(stopped_, true)) transport_->Stop(address_.rest);

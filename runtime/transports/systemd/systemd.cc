@@ -106,7 +106,7 @@ class InheritedListener final : public Listener {
     return absl::OkStatus();
   }
 
-  std::string address() const override { return absl::StrJoin(addresses_, ","); }
+  std::vector<std::string> addresses() const override { return addresses_; }
   int port() const override { return port_; }
   void Start() override {
     for (const std::shared_ptr<Acceptor>& acceptor : acceptors_) core_->reactor()->Add(acceptor);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -103,7 +104,7 @@ class TcpListener final : public Listener {
         core_(core),
         socket_(std::move(socket)) {}
 
-  std::string address() const override { return address_; }
+  std::vector<std::string> addresses() const override { return {address_}; }
   int port() const override { return port_; }
   void Start() override {
     AcceptorOptions options;
