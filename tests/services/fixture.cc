@@ -1,21 +1,11 @@
 #include "tests/services/fixture.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "absl/strings/str_cat.h"
-
 namespace nearcall::testing {
 
-ServicesTest::ServicesTest() : before_(Resources::Of(getpid())) {
-  char name[] = "/tmp/nearcall.XXXXXX";
-  directory_ = mkdtemp(name);
-}
-
-ServicesTest::~ServicesTest() { rmdir(directory_.c_str()); }
+ServicesTest::ServicesTest() : TransportTest(testing::Setup{{.scheme = GetParam(), .carries = GetParam()}}) {}
 
 void ServicesTest::Start() {
-  builder_.AddListeningPort(absl::StrCat(GetParam(), ":", directory_, "/s"));
+  builder_.AddListeningPort(AddressForServer());
   builder_.RegisterService(service());
   absl::StatusOr<std::unique_ptr<Server>> server = builder_.BuildAndStart();
   ASSERT_TRUE(server.ok()) << server.status();
@@ -26,7 +16,7 @@ void ServicesTest::Start() {
 void ServicesTest::TearDown() {
   channel_ = nullptr;
   server_ = nullptr;
-  AwaitNoMoreThan(before_, getpid());
+  TransportTest::TearDown();
 }
 
 std::string TransportName(const ::testing::TestParamInfo<std::string>& info) { return info.param; }

@@ -8,17 +8,16 @@
 #include "nearcall/nearcall.h"
 #include "protos/testing/test_service.nearcall.h"
 #include "protos/testing/test_service.pb.h"
-#include "tests/testing/resources.h"
 #include "tests/testing/test_service.h"
+#include "tests/testing/transport_test.h"
 
 namespace nearcall::testing {
 
 // A server of TestService in this process, with what a test adds to it, over the transport that the parameter names;
-// and a channel to it. It ends with the descriptors, threads and mappings that it began with.
-class ServicesTest : public ::testing::TestWithParam<std::string> {
+// and a channel to it.
+class ServicesTest : public TransportTest, public ::testing::WithParamInterface<std::string> {
  protected:
   ServicesTest();
-  ~ServicesTest() override;
   void TearDown() override;
 
   // Starts the server of `builder_`, and connects.
@@ -36,10 +35,6 @@ class ServicesTest : public ::testing::TestWithParam<std::string> {
   ChannelOptions channel_options_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<Channel> channel_;
-
- private:
-  const Resources before_;
-  std::string directory_;
 };
 
 // For INSTANTIATE_TEST_SUITE_P: shared memory, a socket, and neither; and their names.
