@@ -85,6 +85,7 @@ class InstantCall final : public internal::ServerCall {
   void TryCancel() override {}
   void StartDriving(std::shared_ptr<internal::ServerDriver>) override {}
   void Wake() override {}
+  void WatchDeadline() override {}
   internal::Tried TryWrite(internal::OutMessage, WriteOptions) override { return internal::Tried::kOver; }
   internal::Tried TryRead(internal::InMessage) override { return internal::Tried::kOver; }
   internal::Tried TrySendInitialMetadata() override { return internal::Tried::kOver; }
