@@ -1,5 +1,6 @@
 #include "nearcall/client_reactor.h"
 
+#include <cstdint>
 #include <utility>
 
 namespace nearcall {
@@ -29,6 +30,20 @@ void ClientReactorDriver::Bind(std::shared_ptr<Channel> channel, const Method* m
     pending_.read = pending_.read_is_silent = true;
     pending_.read_to = *response;
   }
+}
+
+ClientReactorDriver::Callers ClientReactorDriver::Separate(ClientContext* context, std::string* request,
+                                                           std::string* response) {
+  Callers callers;
+  callers.context = std::exchange(context_, context);
+  MutexLock lock(&mu_);
+  if (pending_.write_is_silent) {
+    request->resize(pending_.to_write.ByteSize());
+    pending_.to_write.SerializeTo(reinterpret_cast<uint8_t*>(&(*request)[0]));
+    pending_.to_write = OutMessage(*request);
+  }
+  if (pending_.read_is_silent) callers.response = std::exchange(pending_.read_to, InMessage(response));
+  return callers;
 }
 
 void ClientReactorDriver::StartCall() {

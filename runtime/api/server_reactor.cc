@@ -160,7 +160,15 @@ bool ServerReactorDriver::Advance() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   return advanced;
 }
 
-void ServerReactorDriver::OnDone() { reactor_->OnDone(); }
+void ServerReactorDriver::OnDone() {
+  // The messages go with the call, also where the reactor stays for a while.
+  const std::shared_ptr<void> messages = std::move(messages_);
+  // The caller has its answer: there is nobody to tell of an exception.
+  RunCatching([this] {
+    reactor_->OnDone();
+    return absl::OkStatus();
+  }).IgnoreError();
+}
 
 }  // namespace internal
 }  // namespace nearcall

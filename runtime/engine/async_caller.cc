@@ -43,6 +43,13 @@ void AsyncCaller::Start(std::unique_ptr<AsyncCall> call, absl::Status refused) {
   Wake();
 }
 
+void AsyncCaller::KeepPolling() {
+  absl::MutexLock lock(&mu_);
+  if (stopping_) return;
+  if (!thread_.joinable()) thread_ = std::thread([this] { Loop(); });
+  work_.Signal();
+}
+
 void AsyncCaller::Wake() {
   has_events_.exchange(true, std::memory_order_seq_cst);
   spot_.Notify();
@@ -70,7 +77,9 @@ void AsyncCaller::Loop() {
     bool waited;
     {
       absl::MutexLock lock(&mu_);
-      while (open_.empty() && to_start_.empty() && moved_.empty() && !stopping_) work_.Wait(&mu_);
+      while (open_.empty() && to_start_.empty() && moved_.empty() && !stopping_ && !reactor_->has_unsent()) {
+        work_.Wait(&mu_);
+      }
       has_events_.exchange(false, std::memory_order_seq_cst);
       to_start.swap(to_start_);
       moved.swap(moved_);
@@ -87,10 +96,13 @@ void AsyncCaller::Loop() {
     if (open_.empty()) {
       absl::MutexLock lock(&mu_);
       if (stopping_ && to_start_.empty() && moved_.empty()) return;
-      continue;
+      if (stopping_ || !reactor_->has_unsent()) continue;
     }
     const int64_t deadline = deadlines_.empty() ? kNever : deadlines_.begin()->first;
-    reactor_->Wait([this] { return has_events_.load(std::memory_order_seq_cst); }, &spot_, deadline);
+    const auto done = [this] {
+      return has_events_.load(std::memory_order_seq_cst) || (open_.empty() && !reactor_->has_unsent());
+    };
+    reactor_->Wait(done, &spot_, deadline);
   }
 }
 

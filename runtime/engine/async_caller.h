@@ -21,7 +21,8 @@
 namespace nearcall {
 
 // A channel's asynchronous calls: one thread, started with the first of them. It begins the calls, polls while any is
-// under way, runs the callbacks, and ends what is cancelled or late. A callback that starts the next call does so on
+// under way, runs the callbacks, and ends what is cancelled or late. It also polls where no call is under way any more,
+// but something of one has still to be sent. A callback that starts the next call does so on
 // this very thread: then nothing is handed over, and many calls in flight cost one system call among them, or none.
 //
 // Threads: thread-safe.
@@ -46,6 +47,9 @@ class AsyncCaller {
   bool OnItsThread() const;
   // Begins a call; with `refused` other than OK it only ends, with that.
   void Start(std::unique_ptr<AsyncCall> call, absl::Status refused = absl::OkStatus());
+
+  // Polls until the reactor has nothing unsent. Any thread.
+  void KeepPolling();
 
   // --- For its calls, any thread ---
   // The call has moved: it will be looked at.

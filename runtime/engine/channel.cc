@@ -71,7 +71,9 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
         backoff_(options.initial_backoff),
         async_(
             &reactor_, [this] { return Usable() != nullptr; },
-            [this](AsyncCall* call) { return Connection(call->context(), call->deadline()); }, &MayRetry) {}
+            [this](AsyncCall* call) { return Connection(call->context(), call->deadline()); }, &MayRetry) {
+    reactor_.set_on_unsent([this] { async_.KeepPolling(); });
+  }
 
   // Whether this is a forked child's copy: its threads are not there, its connection is the parent's.
   bool inherited() const { return fork_generation_ != ForkGeneration(); }

@@ -228,6 +228,7 @@ absl::Status ClientSession<W>::DisconnectedStatus() const {
 template <Wire W>
 void ClientSession<W>::SendCancel(uint32_t id) {
   if (!sender_.SendNow(FrameKind::kCancel, id)) wire_->Shutdown();
+  reactor_->LookAfterUnsent();
 }
 
 // --- Unary calls ---
@@ -305,6 +306,7 @@ CallOutcome ClientSession<W>::OneWay(const internal::Method& method, ClientConte
     Calls::Free(one_way->ticket);
     return NotSent(sent, *context, std::move(error));
   }
+  reactor_->LookAfterUnsent();
   internal::MutexLock lock(&one_way_mu_);
   one_ways_.push_back(std::move(one_way));
   return {};

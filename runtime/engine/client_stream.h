@@ -43,7 +43,10 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
     absl::Status error;
     const SendResult sent =
         session_->SendRequest(method, context_, &call_, call_.ticket.id, nullptr, deadline_, &error);
-    if (sent == SendResult::kSent) return {};
+    if (sent == SendResult::kSent) {
+      AwaitFlushed();
+      return {};
+    }
     open_ = false;
     Calls::Close(call_.ticket);
     Calls::Free(call_.ticket);
@@ -65,9 +68,10 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
   bool WritesDone() override {
     if (writes_done_ || Over()) return false;
     writes_done_ = true;
-    return session_->sender_.Send(
-               EndOfWrites(), [](uint8_t*) {}, deadline_, [this] { return Over(); }, nullptr, context_) ==
-           SendResult::kSent;
+    const SendResult sent = session_->sender_.Send(
+        EndOfWrites(), [](uint8_t*) {}, deadline_, [this] { return Over(); }, nullptr, context_);
+    if (sent == SendResult::kSent) AwaitFlushed();
+    return sent == SendResult::kSent;
   }
 
   bool Read(internal::InMessage message) override {
@@ -107,7 +111,8 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
     if (writes_done_ || OverOrLate()) return Tried::kOver;
     if (queued_.load(std::memory_order_acquire)) return Tried::kNotYet;
     writes_done_ = true;
-    session_->sender_.SendOrQueue(EndOfWrites(), [](uint8_t*) {}, nullptr);
+    session_->sender_.SendOrQueue(
+        EndOfWrites(), [](uint8_t*) {}, nullptr);
     return Tried::kDone;
   }
 
@@ -129,7 +134,9 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
 
   Tried TryFinish(absl::Status* status) override {
     if (!OverOrLate()) return Tried::kNotYet;
-    const bool given_up = !open_ || !Calls::IsDone(call_.ticket) || timed_out_.load(std::memory_order_relaxed);
+    // Nobody reads what came for a call that was cancelled, even if its end came before that.
+    const bool given_up =
+        !open_ || !Calls::IsDone(call_.ticket) || timed_out_.load(std::memory_order_relaxed) || Cancelled();
     if (!given_up && call_.status.ok() && !call_.inbox->Drained()) return Tried::kNotYet;
     *status = End(/*cancel=*/false);
     return Tried::kDone;
@@ -150,6 +157,13 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
   void OnSent() override {
     queued_.store(false, std::memory_order_release);
     call_.observer->OnMove();
+  }
+
+  // The caller may wait for an effect of what it has sent, elsewhere, where it does not poll. (A driven call's thread
+  // polls on.)
+  void AwaitFlushed() {
+    if (call_.observer != nullptr) return;
+    session_->sender_.AwaitFlushed(&call_.writer_spot, deadline_, [this] { return Over(); });
   }
 
   // False, and the call fails, when the message is over the limit.
@@ -186,11 +200,12 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
     const SendResult sent = SendMessage(
         &session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
         [this] { return Over(); }, nullptr, context_);
+    if (sent == SendResult::kSent) AwaitFlushed();
     return sent == SendResult::kTimedOut ? TimedOut() : sent == SendResult::kSent;
   }
 
-  // The time was up in a Read or Write, which says false then. The call ends so, even if the server, whose time is up as
-  // well, is quick to call it a success.
+  // The time was up in a Read or Write, which says false then. The call ends so, even if the server, whose time is up
+  // as well, is quick to call it a success.
   bool TimedOut() {
     timed_out_.store(true, std::memory_order_relaxed);
     return false;
@@ -224,9 +239,9 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
   bool open_ = false;
   bool writes_done_ = false;
   std::atomic<bool> queued_{false};  // of a driven call: a message waits for room; OnSent's release pairs with TryWrite
-  bool has_queued_ = false;           // ever
+  bool has_queued_ = false;          // ever
   std::atomic<bool> timed_out_{false};  // set by reader and writer, read after both
-  absl::Status local_error_;  // the call was cancelled because of it
+  absl::Status local_error_;            // the call was cancelled because of it
   absl::Status final_;
 };
 

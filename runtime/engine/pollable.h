@@ -13,7 +13,7 @@ enum class Polled : uint8_t {
   kIdle,      // nothing to do
   kProgress,  // something was done; look again soon
   kRoleLost,  // a handler ran for so long that another thread polls now: touch nothing of the reactor's any more
-  kClosing,   // nothing will arrive any more, but it is still in use: stop watching its descriptors
+  kClosing,   // nothing will arrive any more, but it is still in use, until a Nudge: stop watching its descriptors
   kFinished,  // it will never have anything to do again: the reactor lets go of it
 };
 

@@ -174,6 +174,13 @@ Reactor::Pass Reactor::PollOnce() {
   while (next_ < active_.size()) {
     Pollable* const pollable = active_[next_++];
     switch (pollable->Poll()) {
+      case Polled::kClosing:
+        if (pollable->watched_) {
+          progress = true;
+          Unwatch(pollable);
+          break;
+        }
+        [[fallthrough]];  // whoever still uses it nudges when it does so no more
       case Polled::kIdle:
         if (!pollable->spins_ || (++pollable->idle_passes_ > kQuietPasses && active_.size() > kFewPollables)) {
           RetireQuiet(pollable);
@@ -185,10 +192,6 @@ Reactor::Pass Reactor::PollOnce() {
         break;
       case Polled::kRoleLost:
         return Pass::kRoleLost;
-      case Polled::kClosing:
-        progress = true;
-        Unwatch(pollable);
-        break;
       case Polled::kFinished: {
         progress = true;
         Unwatch(pollable);

@@ -99,6 +99,16 @@ class Reactor {
   // Told when the role has no owner and somebody should take it; says whether it found a thread to. Set before first
   // use.
   void set_on_vacant(std::function<bool()> on_vacant) { on_vacant_ = std::move(on_vacant); }
+  // A connection has something to send that finds no room now and that no thread waits for (1), or has none any more
+  // (-1).
+  void CountUnsent(int change) { unsent_.fetch_add(change, std::memory_order_relaxed); }
+  bool has_unsent() const { return unsent_.load(std::memory_order_relaxed) > 0; }
+  // The calling thread leaves behind something to send that goes out only if somebody polls.
+  void LookAfterUnsent() {
+    if (has_unsent() && on_unsent_) on_unsent_();
+  }
+  // Has somebody poll for as long as has_unsent(). Set before first use.
+  void set_on_unsent(std::function<void()> on_unsent) { on_unsent_ = std::move(on_unsent); }
   // Whoever watches for leases that last too long may doze while nothing is lent; `wake` is called when something is.
   // Set before first use.
   void set_wake_watcher(std::function<void()> wake) { wake_watcher_ = std::move(wake); }
@@ -184,6 +194,8 @@ class Reactor {
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> has_tasks_{false};
   std::atomic<bool> activity_{false};
+  // Relaxed: whoever acts on it made the change itself, or polls, and so sees the change when it comes about.
+  std::atomic<int> unsent_{0};
   std::atomic<uint64_t> last_use_{0};  // CycleCount of the last PeekIfQuiet; a hint
 
   internal::Mutex mu_;
@@ -191,6 +203,7 @@ class Reactor {
   std::vector<Parker*> follower_parkers_ ABSL_GUARDED_BY(mu_);
 
   std::function<bool()> on_vacant_;
+  std::function<void()> on_unsent_;
   std::function<void()> wake_watcher_;
   Fd epoll_;
   Fd wake_;

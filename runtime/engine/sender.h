@@ -36,8 +36,8 @@ class SendObserver {
 };
 
 // The sending side of a connection: one frame after another onto the Wire, whole, from any thread. What finds no room
-// stands in line: a thread that waits, or a parcel, which holds a copy and waits by itself. The poller never waits: what
-// it has to say (credit, refusals, pongs) is small and goes to a bounded backlog when there is no room.
+// stands in line: a thread that waits, or a parcel, which holds a copy and waits by itself. The poller never waits:
+// what it has to say (credit, refusals, pongs) is small and goes to a bounded backlog when there is no room.
 //
 // Threads: thread-safe, but for the functions marked "poller only".
 template <Wire W>
@@ -64,6 +64,20 @@ class Sender {
       }
     }
     return SendWaiting(header, fill, deadline, aborted, position, context);
+  }
+
+  // Waits until what was sent has left this process, until `deadline`, or until `over()`, whose changes notify `spot`:
+  // for a thread that may now do something else than poll.
+  template <class Over>
+  void AwaitFlushed(WaitSpot* spot, int64_t deadline, const Over& over) {
+    if (!unflushed_.load(std::memory_order_relaxed)) return;
+    {
+      internal::MutexLock lock(&mu_);
+      flush_waiters_.push_back(spot);
+    }
+    reactor_->Wait([&] { return !unflushed_.load(std::memory_order_seq_cst) || over(); }, spot, deadline);
+    internal::MutexLock lock(&mu_);
+    flush_waiters_.erase(std::find(flush_waiters_.begin(), flush_waiters_.end(), spot));
   }
 
   // Never waits: what finds no room is copied into a parcel, which goes out when there is some. True: the frame is out,
@@ -103,8 +117,10 @@ class Sender {
       }
       delete *at;
       at = line_.erase(at);
+      --parcels_;
     }
     LineHasMoved();
+    CountUnsent();
   }
 
   // Sends a frame without waiting: when there is no room it goes to the backlog, before whatever is sent later. False
@@ -128,6 +144,7 @@ class Sender {
     has_waiting_.store(true, std::memory_order_relaxed);
     wire_->WantRoom(true);
     reactor_->Nudge(owner_);
+    CountUnsent();
     return true;
   }
 
@@ -152,7 +169,10 @@ class Sender {
     while (!backlog_.empty()) {
       const std::string& frame = backlog_.front();
       uint8_t* const room = wire_->Claim(frame.size());
-      if (room == nullptr) return progress;
+      if (room == nullptr) {
+        CountUnsent();
+        return progress;
+      }
       std::memcpy(room + kSizeBytes, frame.data() + kSizeBytes, frame.size() - kSizeBytes);
       wire_->Commit(frame.size());
       backlog_.pop_front();
@@ -166,12 +186,14 @@ class Sender {
       if (first->parcel->done) {
         if (first->parcel->observer != nullptr) first->parcel->observer->OnSent();
         delete first;
+        --parcels_;
       } else {
         line_.push_back(first);  // between its fragments, others have their turn
       }
     }
     if (progress) Flush();
     LineHasMoved();
+    CountUnsent();
     return progress;
   }
 
@@ -189,6 +211,7 @@ class Sender {
     internal::MutexLock lock(&mu_);
     closed_ = true;
     backlog_.clear();
+    CountUnsent();
     std::deque<Waiter*> line;
     line.swap(line_);
     for (Waiter* waiter : line) {
@@ -236,8 +259,22 @@ class Sender {
   void Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const bool unflushed = !wire_->Flush();
     if (unflushed == unflushed_.load(std::memory_order_relaxed)) return;
-    unflushed_.store(unflushed, std::memory_order_relaxed);
-    if (unflushed) reactor_->Nudge(owner_);  // the poller must watch for writability
+    unflushed_.store(unflushed, std::memory_order_seq_cst);
+    if (unflushed) {
+      reactor_->Nudge(owner_);  // the poller must watch for writability
+    } else {
+      for (WaitSpot* spot : flush_waiters_) spot->Notify();
+    }
+    CountUnsent();
+  }
+
+  // Tells the reactor whether something is here that goes out only if somebody polls, and that no thread waits for.
+  void CountUnsent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const bool unsent =
+        !closed_ && (!backlog_.empty() || parcels_ != 0 || unflushed_.load(std::memory_order_relaxed));
+    if (unsent == counted_unsent_) return;
+    counted_unsent_ = unsent;
+    reactor_->CountUnsent(unsent ? 1 : -1);
   }
 
   // False: there is no room now.
@@ -271,9 +308,11 @@ class Sender {
     auto* const waiter = new Waiter;
     waiter->parcel = std::move(parcel);
     line_.push_back(waiter);
+    ++parcels_;
     has_waiting_.store(true, std::memory_order_seq_cst);
     wire_->WantRoom(true);
     reactor_->Nudge(owner_);
+    CountUnsent();
     return false;
   }
 
@@ -342,7 +381,10 @@ class Sender {
 
   internal::Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  bool counted_unsent_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<WaitSpot*> flush_waiters_ ABSL_GUARDED_BY(mu_);
   std::deque<Waiter*> line_ ABSL_GUARDED_BY(mu_);
+  size_t parcels_ ABSL_GUARDED_BY(mu_) = 0;  // in the line
   std::deque<std::string> backlog_ ABSL_GUARDED_BY(mu_);
 };
 

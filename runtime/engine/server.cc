@@ -49,13 +49,17 @@ class RunningServer final : public Server {
   HealthCheckService* GetHealthCheckService() override { return health_; }
 
  private:
+  // How long the last answers have to find room in the carrier once the deadline of a shutdown has passed.
+  static constexpr int64_t kLastWordsNanos = 100'000'000;
+
   enum class State { kNew, kServing, kDraining, kStopping, kStopped };
 
   void ShutdownBy(int64_t deadline);
   // What serves a method.
   internal::MethodHandler* HandlerOf(const Service::Entry& entry);
   // Waits until no call is open; false when `deadline` comes first.
-  bool AwaitIdle(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // False: it was not so in time.
+  bool Await(const bool* condition, int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // They outlive the core, which calls them.
   const ServerInterceptors interceptors_;
@@ -73,7 +77,8 @@ class RunningServer final : public Server {
 
   absl::Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kNew;
-  bool idle_ ABSL_GUARDED_BY(mu_) = false;
+  bool idle_ ABSL_GUARDED_BY(mu_) = false;      // no call is open any more
+  bool all_sent_ ABSL_GUARDED_BY(mu_) = false;  // and every answer is out
 };
 
 absl::Status RunningServer::AddServices(const std::vector<Service*>& services) {
@@ -150,17 +155,20 @@ void RunningServer::ShutdownBy(int64_t deadline) {
     for (const auto& extension : extensions_) extension->OnDrain();
     core_.reactor()->Post([this] {
       for (const std::unique_ptr<Listener>& listener : listeners_) listener->Stop();
-      core_.BeginDrain([this] {
+      core_.BeginDrain([this](bool all_sent) {
         absl::MutexLock idle_lock(&mu_);
         idle_ = true;
+        all_sent_ = all_sent;
       });
     });
     mu_.Lock();
   }
-  if (!AwaitIdle(deadline)) {
+  if (!Await(&idle_, deadline)) {
     core_.reactor()->Post([this] { core_.CancelCalls(); });
-    AwaitIdle(kNever);
+    Await(&idle_, kNever);
   }
+  // What the calls came to is on its way; whoever does not read it holds nobody up for long.
+  Await(&all_sent_, std::max(deadline, MonotonicNanos() + kLastWordsNanos));
   if (state_ == State::kDraining) {  // the first who sees the calls gone puts the lights out
     state_ = State::kStopping;
     mu_.Unlock();
@@ -168,6 +176,7 @@ void RunningServer::ShutdownBy(int64_t deadline) {
     core_.reactor()->Clear();
     mu_.Lock();
     state_ = State::kStopped;
+    all_sent_ = true;  // all that ever will be
   }
   mu_.Await(absl::Condition(
       +[](State* state) { return *state == State::kStopped; }, &state_));
@@ -187,13 +196,12 @@ absl::Status RunningServer::ShutdownOnSignals(const std::vector<int>& signals, a
   return absl::OkStatus();
 }
 
-bool RunningServer::AwaitIdle(int64_t deadline) {
-  const absl::Condition idle(&idle_);
+bool RunningServer::Await(const bool* condition, int64_t deadline) {
   if (deadline == kNever) {
-    mu_.Await(idle);
+    mu_.Await(absl::Condition(condition));
     return true;
   }
-  return mu_.AwaitWithTimeout(idle, absl::Nanoseconds(deadline - MonotonicNanos()));
+  return mu_.AwaitWithTimeout(absl::Condition(condition), absl::Nanoseconds(deadline - MonotonicNanos()));
 }
 
 }  // namespace

@@ -79,7 +79,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   // --- internal::ServerCall: the driver ---
   void StartDriving(std::shared_ptr<internal::ServerDriver> driver) override;
   void Wake() override {
-    if (Schedule()) session_->core()->workers()->Submit(this);
+    if (Schedule()) session_->core()->workers()->SubmitShort(this);
   }
   Tried TryWrite(internal::OutMessage message, WriteOptions options) override;
   Tried TryRead(internal::InMessage message) override;
@@ -103,6 +103,11 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
 
   // Nobody waits for the answer any more: wakes the handler, drops what it sends. Poller.
   void Cancel();
+  // The deadline has passed: the caller's clock rings, too. Tells the handler; what it waits for ends. Poller.
+  void OnDeadline() {
+    TellHandler();
+    Moved();
+  }
   bool cancelled() const { return internal::ServerContextAccess::cancelled(context_); }
   // When nobody waits for the answer any more.
   int64_t deadline() const { return internal::ServerContextAccess::deadline(context_); }
@@ -133,6 +138,22 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   // The header and the head of the frame that ends the call; *message is null afterwards if it is not to be sent.
   FrameHeader ResponseHeader(const absl::Status& status, const SizedMessage** message, std::string* head);
   bool SendResponse(const absl::Status& status, const SizedMessage* message);
+  // The time was up in a Read or Write, which says false then. The call ends so, even if the handler, which cannot tell,
+  // calls it a success.
+  bool TimedOut() {
+    late_.store(true, std::memory_order_relaxed);
+    return false;
+  }
+  // Of a call that is driven: nobody waits for its deadline, so this looks for itself.
+  bool OverOrLate() {
+    if (!context_.IsCancelled()) return false;
+    if (!cancelled()) TimedOut();
+    return true;
+  }
+  absl::Status Lateness() const {
+    if (!late_.load(std::memory_order_relaxed)) return absl::OkStatus();
+    return absl::DeadlineExceededError("the deadline passed while the handler read or wrote");
+  }
   // What came of a read: credit for the caller.
   bool Took(Inbox::Got got);
   FrameHeader HeadersHeader(std::string* head);
@@ -141,6 +162,9 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   bool Schedule();
   // Has the driver run, as often as it must. The calling thread has the right to. True: the call is over.
   bool Drive();
+  void DriveOnWorker();
+  // Runs what the handler wants to be called when nobody waits any more.
+  void TellHandler();
   void ReleaseFrame();
   static SessionCall*& RunningOnThisThread();
   // One of the two ends has come. True for the second.
@@ -155,6 +179,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   Credit credit_;
   WaitSpot writer_spot_;
   bool metadata_sent_ = false;
+  std::atomic<bool> late_{false};  // set by reader and writer, read after both
   bool counted_ = false;
   std::atomic<bool> answering_{false};
 
@@ -193,6 +218,7 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, std::string* name,
   metadata_sent_ = started = finished_in_run_ = false;
   counted_ = true;
   answering_.store(false, std::memory_order_relaxed);
+  late_.store(false, std::memory_order_relaxed);
   ends_.store(0, std::memory_order_relaxed);
   drive_.store(Driving::kNever, std::memory_order_relaxed);
   queued_.store(false, std::memory_order_relaxed);
@@ -243,10 +269,7 @@ void SessionCall<W>::ReleaseFrame() {
 
 template <Wire W>
 void SessionCall<W>::RunOnWorker() {
-  if (driven()) {
-    if (Drive() && SecondEnd()) session_->RecycleLater(this);
-    return;
-  }
+  if (driven()) return DriveOnWorker();
   SessionCall*& running = RunningOnThisThread();
   SessionCall* const outer = std::exchange(running, this);
   const int64_t began = MonotonicNanos();
@@ -275,11 +298,16 @@ class CancelTeller final : public Runnable {
 };
 
 template <Wire W>
-void SessionCall<W>::Cancel() {
-  internal::ServerContextAccess::Cancel(&context_);
+void SessionCall<W>::TellHandler() {
   if (std::shared_ptr<internal::CancelNotice> notice = internal::ServerContextAccess::cancel_notice(&context_)) {
     session_->core()->workers()->SubmitErrand(new CancelTeller(std::move(notice)));
   }
+}
+
+template <Wire W>
+void SessionCall<W>::Cancel() {
+  internal::ServerContextAccess::Cancel(&context_);
+  TellHandler();
   if (inbox_ != nullptr) inbox_->Close(/*drop=*/true);
   writer_spot_.Notify();
   session_->sender()->WakeWaiting();
@@ -335,7 +363,7 @@ bool SessionCall<W>::DriveInline() {
   if (!Schedule()) return true;
   Reactor* const reactor = session_->core()->reactor();
   if (!reactor->may_run_handlers() || method_->long_runs.load(std::memory_order_relaxed) > 0) {
-    session_->core()->workers()->Submit(this);
+    session_->core()->workers()->SubmitShort(this);
     return true;
   }
   ServedMethod* const method = method_;
@@ -358,6 +386,17 @@ bool SessionCall<W>::DriveInline() {
 }
 
 template <Wire W>
+void SessionCall<W>::DriveOnWorker() {
+  ServedMethod* const method = method_;
+  const int64_t began = MonotonicNanos();
+  const bool over = Drive();  // if not, another thread may have the call by now
+  if (MonotonicNanos() - began < kShortRunNanos && method->long_runs.load(std::memory_order_relaxed) > 0) {
+    method->long_runs.fetch_sub(1, std::memory_order_relaxed);
+  }
+  if (over && SecondEnd()) session_->RecycleLater(this);
+}
+
+template <Wire W>
 void SessionCall<W>::OnSent() {
   queued_.store(false, std::memory_order_release);
   Wake();
@@ -373,14 +412,16 @@ bool SessionCall<W>::Read(internal::InMessage message) {
     return parsed;
   }
   if (inbox_ == nullptr) return false;
-  return Took(inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); }));
+  const Inbox::Got got =
+      inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); });
+  return got == Inbox::Got::kTimedOut ? TimedOut() : Took(got);
 }
 
 template <Wire W>
 internal::Tried SessionCall<W>::TryRead(internal::InMessage message) {
   if (inbox_ == nullptr) return Tried::kOver;
   const Inbox::Got got = inbox_->TryRead(message);
-  if (got == Inbox::Got::kTimedOut) return context_.IsCancelled() ? Tried::kOver : Tried::kNotYet;
+  if (got == Inbox::Got::kTimedOut) return OverOrLate() ? Tried::kOver : Tried::kNotYet;
   return Took(got) ? Tried::kDone : Tried::kOver;
 }
 
@@ -399,16 +440,18 @@ bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions) {
   const SizedMessage out(message);
   if (!CheckSendSize(session_->options(), out.size).ok()) return false;
   session_->core()->reactor()->Wait([this] { return credit_.available() || cancelled(); }, &writer_spot_, deadline());
-  if (cancelled() || !credit_.available()) return false;
+  if (cancelled()) return false;
+  if (!credit_.available()) return TimedOut();
   credit_.Spend(out.size);
-  return SendMessage(
-             session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, deadline(),
-             [this] { return cancelled(); }, nullptr) == SendResult::kSent;
+  const SendResult sent = SendMessage(
+      session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, deadline(), [this] { return cancelled(); },
+      nullptr);
+  return sent == SendResult::kTimedOut ? TimedOut() : sent == SendResult::kSent;
 }
 
 template <Wire W>
 internal::Tried SessionCall<W>::TryWrite(internal::OutMessage message, WriteOptions) {
-  if (context_.IsCancelled()) return Tried::kOver;
+  if (OverOrLate()) return Tried::kOver;
   if (!internal::ServerContextAccess::initial_metadata(context_).empty() && TrySendInitialMetadata() != Tried::kDone) {
     return Tried::kNotYet;
   }
@@ -464,6 +507,8 @@ bool SessionCall<W>::SendInitialMetadata() {
 template <Wire W>
 void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message) {
   if (!cancelled()) {
+    status.Update(Lateness());
+    if (!status.ok()) message = nullptr;
     if (message != nullptr) {
       absl::Status fits = CheckSendSize(session_->options(), message->size);
       if (!fits.ok()) {
@@ -483,9 +528,10 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
 template <Wire W>
 internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const internal::OutMessage* message) {
   if (cancelled()) return Tried::kOver;
-  if (queued_.load(std::memory_order_acquire)) return Tried::kNotYet;
+  if (queued_.load(std::memory_order_acquire)) return OverOrLate() ? Tried::kOver : Tried::kNotYet;
   absl::optional<SizedMessage> sized;
   absl::Status ending = status;
+  ending.Update(Lateness());
   if (message != nullptr) {
     sized.emplace(*message);
     ending.Update(CheckSendSize(session_->options(), sized->size));

@@ -52,11 +52,11 @@ void ServerCore::AddConnection(std::shared_ptr<ServerConnection> connection) {
   reactor_.Add(std::move(connection));
 }
 
-void ServerCore::BeginDrain(std::function<void()> on_idle) {
+void ServerCore::BeginDrain(std::function<void(bool)> on_idle) {
   draining_ = true;
   on_idle_ = std::move(on_idle);
   for (ServerConnection* connection : connections_) connection->BeginDrain();
-  if (open_calls_ == 0) on_idle_();
+  CheckIdle();
 }
 
 void ServerCore::CancelCalls() {

@@ -90,12 +90,18 @@ class ServerCore {
 
   void OnCallBegun() { ++open_calls_; }
   void OnCallEnded() {
-    if (--open_calls_ == 0 && on_idle_) on_idle_();
+    --open_calls_;
+    CheckIdle();
+  }
+  // A call has ended, or something was sent. Poller.
+  void CheckIdle() {
+    if (open_calls_ == 0 && on_idle_) on_idle_(/*all_sent=*/!reactor_.has_unsent());
   }
   bool draining() const { return draining_; }
 
-  // Refuses new calls from now on and calls `on_idle` once no call is open. Poller.
-  void BeginDrain(std::function<void()> on_idle);
+  // Refuses new calls from now on and calls `on_idle` once no call is open, and again when the last answers are sent.
+  // Poller.
+  void BeginDrain(std::function<void(bool all_sent)> on_idle);
   // Poller.
   void CancelCalls();
 
@@ -110,7 +116,7 @@ class ServerCore {
   std::atomic<int> counted_calls_{0};
   int64_t open_calls_ = 0;
   bool draining_ = false;
-  std::function<void()> on_idle_;
+  std::function<void(bool)> on_idle_;
 };
 
 }  // namespace nearcall

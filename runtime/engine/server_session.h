@@ -37,10 +37,12 @@ class ServerSession final : public ServerConnection {
 
   // --- Pollable ---
   Polled Poll() override;
-  bool PrepareSleep() override { return wire_->PrepareSleep(); }
-  void FinishSleep(uint32_t ready) override { wire_->FinishSleep(ready); }
+  bool PrepareSleep() override { return closed_ || wire_->PrepareSleep(); }
+  void FinishSleep(uint32_t ready) override {
+    if (!closed_) wire_->FinishSleep(ready);
+  }
   int watched_fds(WatchedFd* fds) const override { return wire_->watched_fds(fds); }
-  int64_t next_deadline() const override { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
+  int64_t next_deadline() const override { return closed_ || deadlines_.empty() ? kNever : deadlines_.begin()->first; }
   bool wants_write() const override { return wire_->wants_write(); }
 
   // --- ServerConnection ---
@@ -134,6 +136,7 @@ Polled ServerSession<W>::Poll() {
   if (!deadlines_.empty()) CancelLate();
   if (has_wishes_.load(std::memory_order_relaxed)) FulfilWishes();
   bool progress = sender_.Service();
+  if (draining_ && progress) core_->CheckIdle();
   for (int i = 0; i < kBatch; ++i) {
     Frame frame;
     switch (wire_->Receive(&frame)) {
@@ -324,7 +327,11 @@ typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* ca
   call->started = true;
   // First the frame goes back: what a handler may have seen must never look unread to a caller whose server dies.
   wire_->Release();
-  core_->workers()->Submit(call);
+  if (call->method()->handler->drives()) {
+    core_->workers()->SubmitShort(call);
+  } else {
+    core_->workers()->Submit(call);
+  }
   return Handled::kConsumed;
 }
 
@@ -442,7 +449,7 @@ void ServerSession<W>::CancelLate() {
     SessionCall<W>* const call = deadlines_.begin()->second;
     deadlines_.erase(deadlines_.begin());
     call->timer.reset();
-    call->Cancel();  // the caller's clock rings, too: nobody needs an answer
+    call->OnDeadline();
   }
 }
 
@@ -502,13 +509,15 @@ void ServerSession<W>::CancelCalls() {
 template <Wire W>
 Polled ServerSession<W>::OnClosed() {
   if (!std::exchange(closed_, true)) {
-    sender_.Close();
+    // Cancelled before nothing can be sent any more: a handler whose Write says false finds its call cancelled.
     for (SessionCall<W>* call : std::vector<SessionCall<W>*>(calls_)) {
       if (call == nullptr) continue;
       Forget(call);
       call->Cancel();
       if (!call->started) Recycle(call);
     }
+    sender_.Close();
+    core_->CheckIdle();
   }
   return open_ == 0 ? Polled::kFinished : Polled::kClosing;
 }

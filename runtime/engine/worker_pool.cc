@@ -1,6 +1,7 @@
 #include "runtime/engine/worker_pool.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/cpu.h"
@@ -29,6 +30,51 @@ void WorkerPool::SubmitErrand(Runnable* errand) {
   absl::MutexLock lock(&mu_);
   errands_.push_back(errand);
   WakeOne();
+}
+
+void WorkerPool::SubmitShort(Runnable* work) {
+  absl::MutexLock lock(&mu_);
+  short_work_.push_back(work);
+  has_short_work_.store(true, std::memory_order_seq_cst);
+  if (!HasWork()) return;
+  if (short_running_ + short_waking_ < kShortThreads) {
+    ++short_waking_;
+    WakeOne();
+  } else if (standby_ != nullptr) {
+    standby_->Unpark();  // it sees to it that this does not wait for ever
+  }
+}
+
+Runnable* WorkerPool::Take(Kind* kind) {
+  absl::MutexLock lock(&mu_);
+  if (std::exchange(*kind, Kind::kNone) == Kind::kShort) --short_running_;
+  std::deque<Runnable*>* queue = &errands_;
+  if (!errands_.empty()) {
+    *kind = Kind::kErrand;
+  } else if ((work_.empty() && short_work_.empty()) || !Enter()) {
+    return nullptr;
+  } else {
+    *kind = work_.empty() ? Kind::kShort : Kind::kHandler;
+    queue = *kind == Kind::kShort ? &short_work_ : &work_;
+  }
+  Runnable* const work = queue->front();
+  queue->pop_front();
+  if (*kind == Kind::kShort) {
+    ++short_running_;
+    ++short_taken_;
+    if (short_work_.empty()) has_short_work_.store(false, std::memory_order_seq_cst);
+  }
+  return work;
+}
+
+void WorkerPool::HelpShortWork(uint64_t* seen) {
+  if (!has_short_work_.load(std::memory_order_seq_cst)) return;
+  absl::MutexLock lock(&mu_);
+  if (short_taken_ == *seen && !short_work_.empty() && HasWork()) {
+    ++short_waking_;
+    WakeOne();
+  }
+  *seen = short_taken_;
 }
 
 void WorkerPool::LeaveLimited() {
@@ -81,24 +127,15 @@ void WorkerPool::WakeStandby() {
 }
 
 void WorkerPool::Loop() {
+  {
+    absl::MutexLock lock(&mu_);
+    HasCome();
+  }
+  Kind kind = Kind::kNone;
   for (;;) {
-    Runnable* errand = nullptr;
-    Runnable* work = nullptr;
-    {
-      absl::MutexLock lock(&mu_);
-      if (!errands_.empty()) {
-        errand = errands_.front();
-        errands_.pop_front();
-      } else if (!work_.empty() && Enter()) {
-        work = work_.front();
-        work_.pop_front();
-      }
-    }
-    if (errand != nullptr) {
-      errand->RunOnWorker();
-    } else if (work != nullptr) {
+    if (Runnable* const work = Take(&kind)) {
       work->RunOnWorker();
-      Leave();
+      if (kind != Kind::kErrand) Leave();
     } else if (stopping()) {
       break;
     } else if (reactor_->TryAcquire()) {
@@ -131,16 +168,20 @@ bool WorkerPool::StandBy() {
     standby_ = parker;
   }
   uint64_t seen_ticket = 0;
+  uint64_t seen_short = 0;
   int quiet_ticks = 0;
   bool stolen = false;
   for (;;) {
     if (quiet_ticks < kQuietTicks) {
-      parker->Park(MonotonicNanos() + kTick);
+      const bool woken = parker->Park(MonotonicNanos() + kTick);
+      if (!woken) HelpShortWork(&seen_short);
     } else {
       reactor_->set_watcher_dozes(true);
       // From here on a lease shows in lent_ticket, or its lender sees that we doze.
       const int64_t until = MembarrierOfProcess() ? kNever : MonotonicNanos() + kTickWithoutBarrier;
-      if (reactor_->lent_ticket() == 0 && !stopping()) parker->Park(until);
+      if (reactor_->lent_ticket() == 0 && !has_short_work_.load(std::memory_order_seq_cst) && !stopping()) {
+        parker->Park(until);
+      }
       reactor_->set_watcher_dozes(false);
       quiet_ticks = 0;  // whoever woke us may not have got to what we are to see
     }
@@ -155,7 +196,8 @@ bool WorkerPool::StandBy() {
       stolen = true;
       break;
     }
-    const bool quiet = ticket == 0 && !reactor_->TakeActivity();
+    const bool quiet =
+        ticket == 0 && !reactor_->TakeActivity() && !has_short_work_.load(std::memory_order_seq_cst);
     quiet_ticks = quiet ? quiet_ticks + 1 : 0;
   }
   {
@@ -179,7 +221,10 @@ bool WorkerPool::ParkIdle() {
     {
       absl::MutexLock lock(&mu_);
       const auto at = std::find(idle_.begin(), idle_.end(), parker);
-      if (at == idle_.end()) return true;  // somebody woke us
+      if (at == idle_.end()) {  // somebody woke us
+        HasCome();
+        return true;
+      }
       if (!in_time || stopping()) {
         idle_.erase(at);
         return stopping() || HasWork();

@@ -40,6 +40,9 @@ class WorkerPool {
   void Submit(Runnable* work);
   // The same for what is not a handler, and must not wait for one.
   void SubmitErrand(Runnable* errand);
+  // The same for what ought to be short, like a reactor's reactions: however much of it there is, it takes few threads,
+  // and one more for each tick in which none of them gets on.
+  void SubmitShort(Runnable* work);
   // A handler is about to run on the poller's own thread: whether it may, or must wait its turn (Submit). Leave follows.
   bool Enter() {
     if (max_handlers_ < 0) return true;
@@ -61,13 +64,25 @@ class WorkerPool {
   // Where the kernel has no membarrier it sleeps with a slow timer instead.
   static constexpr int64_t kTickWithoutBarrier = 100'000'000;
   static constexpr int64_t kIdleNanos = 2'000'000'000;
+  // How many threads are woken for short work.
+  static constexpr int kShortThreads = 4;
 
   void LeaveLimited();
   // Whether some work waits that may run now.
   bool HasWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !errands_.empty() || (!work_.empty() && HasRoom());
+    return !errands_.empty() || ((!work_.empty() || !short_work_.empty()) && HasRoom());
   }
   bool HasRoom() const { return max_handlers_ < 0 || handlers_.load(std::memory_order_acquire) < max_handlers_; }
+  // What a thread of the pool has taken up.
+  enum class Kind { kNone, kErrand, kHandler, kShort };
+  // The next piece of work, if it may run now; *kind says of which kind it and the last one were.
+  Runnable* Take(Kind* kind);
+  // A thread has come that was woken, or started.
+  void HasCome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (short_waking_ > 0) --short_waking_;
+  }
+  // By the standby thread, once a tick: whether short work has got on since `*seen`; has another thread take it if not.
+  void HelpShortWork(uint64_t* seen);
   void Loop();
   void Poll();
   // Takes the place of the standby thread, if it is vacant, until there is something else to do.
@@ -88,6 +103,12 @@ class WorkerPool {
   absl::Mutex mu_;
   std::deque<Runnable*> work_ ABSL_GUARDED_BY(mu_);
   std::deque<Runnable*> errands_ ABSL_GUARDED_BY(mu_);
+  std::deque<Runnable*> short_work_ ABSL_GUARDED_BY(mu_);
+  int short_running_ ABSL_GUARDED_BY(mu_) = 0;     // threads that are at it
+  int short_waking_ ABSL_GUARDED_BY(mu_) = 0;      // threads that were woken for it and have not come yet
+  uint64_t short_taken_ ABSL_GUARDED_BY(mu_) = 0;  // pieces, ever
+  // Whether there is short work. Set before the standby thread is woken, looked at before it dozes.
+  std::atomic<bool> has_short_work_{false};
   std::vector<Parker*> idle_ ABSL_GUARDED_BY(mu_);
   Parker* standby_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::vector<std::thread> running_ ABSL_GUARDED_BY(mu_);

@@ -21,6 +21,9 @@ def _compile_test_impl(ctx):
     ctx.actions.write(unit, "".join([
         "#include \"%s\"\n" % file.path
         for file in headers + headers + sources
+    ] + [
+        "#include \"%s\"\n" % path
+        for path in ctx.attr.includes
     ]))
 
     # The verdict is made here, where the headers are, and is read out by the test.
@@ -28,9 +31,9 @@ def _compile_test_impl(ctx):
     ctx.actions.run_shell(
         outputs = [verdict],
         inputs = depset([unit] + ctx.files.generated, transitive = [context.headers]),
-        arguments = [verdict.path, ctx.attr.compiler] + flags + ["-fsyntax-only", "-I.", unit.path],
+        arguments = [verdict.path, ctx.attr.absent_header, ctx.attr.compiler] + flags + ["-fsyntax-only", "-I.", unit.path],
         command = """
-verdict="$1"; shift
+verdict="$1"; absent="$2"; shift 2
 if ! command -v "$1" > /dev/null; then
   echo "SKIPPED: there is no $1" > "$verdict"
 elif "$@" > "$verdict" 2>&1 && [ ! -s "$verdict" ]; then
@@ -38,6 +41,10 @@ elif "$@" > "$verdict" 2>&1 && [ ! -s "$verdict" ]; then
 else
   echo "FAILED: $*" >> "$verdict"
 fi
+if grep -q '^OK' "$verdict" && [ -n "$absent" ] && "$@" -M 2> /dev/null | tr ' ' '\\n' | grep "/$absent\\$" > "$verdict.found"; then
+  echo "FAILED: includes $(cat "$verdict.found")" > "$verdict"
+fi
+rm -f "$verdict.found"
 """,
         mnemonic = "CompileTest",
         progress_message = "Compiling %s with %s" % (ctx.label, ctx.attr.compiler),
@@ -56,14 +63,16 @@ fi
     return [DefaultInfo(executable = script, runfiles = ctx.runfiles(files = [verdict]))]
 
 compile_test = rule(
-    doc = "Passes if `compiler` accepts the files of `generated` and prints nothing.",
+    doc = "Passes if `compiler` accepts the files of `generated` and the headers of `includes`, and prints nothing.",
     implementation = _compile_test_impl,
     attrs = {
+        "absent_header": attr.string(doc = "the name of a standard header that must not be included, not even indirectly"),
         "compiler": attr.string(mandatory = True),
         "dep": attr.label(doc = "the library of the generated files", providers = [CcInfo]),
         "must_fail": attr.bool(doc = "passes if the compiler does complain"),
         "flags": attr.string_list(),
         "generated": attr.label_list(allow_files = True),
+        "includes": attr.string_list(doc = "headers of the libraries, as one includes them"),
         "std": attr.string(mandatory = True),
     },
     test = True,

@@ -254,6 +254,42 @@ TEST_P(Conformance, AsyncCallsThatWaitForAServerEndWithTheirChannel) {
   for (const auto& call : calls) EXPECT_EQ(call->Wait().code(), absl::StatusCode::kCancelled) << call->status;
 }
 
+// Reads one message of its call and no more.
+struct ReadsOne final : ClientReadReactor<Payload> {
+  ClientContext context;
+  DownRequest request;
+  Payload message;
+  absl::Status status;
+  absl::Notification read, over;
+
+  void OnReadDone(bool) override { read.Notify(); }
+  void OnDone(const absl::Status& s) override {
+    status = s;
+    over.Notify();
+  }
+};
+
+// Nobody reads what came for it, and nobody need.
+TEST_P(Conformance, AsyncStreamThatIsCancelledAfterItsEndIsOver) {
+  StartServer();
+  const Stub stub = Connect();
+  for (int i = 1; i <= 20; ++i) {
+    ReadsOne reactor;
+    reactor.request.set_count(3);
+    reactor.request.set_gate("gate");
+    stub->async()->Down(&reactor.context, &reactor.request, &reactor);
+    reactor.StartRead(&reactor.message);
+    reactor.AddHold();
+    reactor.StartCall();
+    reactor.read.WaitForNotification();
+    Await([&] { return Look(stub.get(), "gate").left() == i; });
+    reactor.TryCancel();
+    reactor.RemoveHold();
+    reactor.over.WaitForNotification();
+    EXPECT_TRUE(reactor.status.ok() || absl::IsCancelled(reactor.status)) << reactor.status;
+  }
+}
+
 // The last reference to a channel may go in a callback.
 TEST_P(Conformance, AsyncCallbacksMayDropTheChannel) {
   StartServer();

@@ -231,6 +231,24 @@ TEST_P(Conformance, BadCallsAreHungUpOn) {
   ExpectServes(stub.get());
 }
 
+// A client that leaves its deadline to the server: the handler's wait ends in time, and what it makes of it is no success.
+TEST_P(Conformance, AHandlerThatWaitedInVainHasNotSucceeded) {
+  if (!mechanism().socket || mechanism().scheme == "shm") GTEST_SKIP() << "frames do not travel over a socket";
+  StartServer();
+  RawSocket socket = BadInput(address()).ShakeHands();
+  protocol::RequestHead head;
+  head.set_method("/nearcall.testing.TestService/Up");
+  const std::string bytes = head.SerializeAsString();
+  const int64_t timeout_ns = 1'000'000;
+  const std::string timeout(reinterpret_cast<const char*>(&timeout_ns), sizeof timeout_ns);
+  const auto size = static_cast<uint32_t>(bytes.size());
+  socket.Send(Header(16 + 8 + size, 3, frame_flags::kStream | frame_flags::kHasTimeout, 1, 0x10001, size) + timeout +
+              bytes);
+  uint16_t code = 0;
+  ASSERT_TRUE(socket.ReceiveFrame(FrameKind::kResponse, &code));
+  EXPECT_EQ(static_cast<absl::StatusCode>(code), absl::StatusCode::kDeadlineExceeded);
+}
+
 TEST_P(Conformance, WildFramesHarmNobody) {
   if (!mechanism().socket || mechanism().scheme == "shm") GTEST_SKIP() << "frames do not travel over a socket";
   StartServer();

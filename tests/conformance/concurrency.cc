@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/conformance/conformance.h"
+#include "tests/testing/fault.h"
 
 namespace nearcall::testing {
 namespace {
@@ -36,7 +37,7 @@ void CallMany(TestService::StubInterface* stub, int thread, int calls, size_t ma
 TEST_P(Conformance, ThreadsShareAChannel) {
   StartServer();
   const Stub stub = Connect();
-  RunThreads(8, [&](int thread) { CallMany(stub.get(), thread, 2000, 100); });
+  RunThreads(8, [&](int thread) { CallMany(stub.get(), thread, Fewer(2000), 100); });
 }
 
 TEST_P(Conformance, ThreadsShareAChannelForLargeMessages) {
@@ -49,7 +50,7 @@ TEST_P(Conformance, ClientsShareAServer) {
   StartServer();
   RunThreads(20, [&](int thread) {
     const Stub stub = Connect();
-    CallMany(stub.get(), thread, 100, 3000);
+    CallMany(stub.get(), thread, Fewer(100), 3000);
   });
 }
 
@@ -180,6 +181,7 @@ TEST_P(Conformance, AHandlerMayBlockAfterAPause) {
 
 // Nobody spins and no timer ticks when there is nothing to do.
 TEST_P(Conformance, IdleCostsNothing) {
+  if (FaultInForce() == Fault::kDelays) GTEST_SKIP() << "the signals that delay threads wake them up";
   StartServer();
   std::vector<Stub> stubs;
   for (int i = 0; i < 3; ++i) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <utility>
 
+#include "tests/testing/fault.h"
 #include "tests/testing/reactor_stub.h"
 
 namespace nearcall::testing {
@@ -38,7 +39,7 @@ Conformance::Stub Conformance::StubOn(std::shared_ptr<Channel> channel) {
 }
 
 Conformance::Stub Conformance::Connect(const ChannelOptions& options) const {
-  return StubOn(CreateChannel(address(), options));
+  return StubOn(CreateChannel(address(), UnderFault(options)));
 }
 
 void Conformance::ExpectServes(TestService::StubInterface* stub) {

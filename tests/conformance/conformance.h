@@ -22,7 +22,7 @@ std::vector<Setup> SetupsWithReactorsOf(const Mechanism& mechanism);
 std::string NameOf(const ::testing::TestParamInfo<Setup>& info);
 
 // The behaviour of every transport. A transport runs the whole suite over itself by
-//   INSTANTIATE_TEST_SUITE_P(Tcp, Conformance, ::testing::ValuesIn(SetupsOf({.scheme = "tcp", ...})), NameOf);
+//   INSTANTIATE_TEST_SUITE_P(Tcp, Conformance, ::testing::ValuesIn(SetupsOf(MechanismNamed("tcp"))), NameOf);
 class Conformance : public TransportTest, public ::testing::WithParamInterface<Setup> {
  protected:
   using Stub = std::unique_ptr<TestService::StubInterface>;

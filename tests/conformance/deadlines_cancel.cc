@@ -1,5 +1,7 @@
 // Calls that end before their answer comes.
 
+#include <signal.h>
+
 #include <atomic>
 #include <string>
 #include <thread>
@@ -118,6 +120,37 @@ TEST_P(Conformance, CancelEndsACallThatWaits) {
     AwaitCancelled(other.get(), "gate", i);
   }
   ExpectServes(stub.get());
+}
+
+// A caller that gives up leaves nobody behind who polls; its cancellation arrives all the same, even behind a message
+// that the carrier has no room for.
+TEST_P(Conformance, CancelArrivesThoughTheCarrierIsFull) {
+  if (!server_elsewhere()) GTEST_SKIP() << "the server is in this process";
+  ServerOptions options;
+  options.max_receive_message_bytes = -1;
+  StartServer(options);
+  const Stub stub = Connect();
+  ClientContext context;
+  Payload response;
+  const auto writer = stub->BlockUp(&context, &response);
+  Payload gate;
+  gate.set_data("gate");
+  ASSERT_TRUE(writer->Write(gate));
+  AwaitAtGate(Connect().get(), "gate", 1);
+  const Payload large = PayloadOf(32u << 20);
+  kill(server()->pid(), SIGSTOP);
+  AwaitStopped(server()->pid());
+  std::thread canceller([&] {
+    absl::SleepFor(absl::Milliseconds(20));  // to find the write in its wait, mostly
+    context.TryCancel();
+  });
+  // A reactor's write is done once it is taken, though it is not out yet.
+  const bool written = writer->Write(large);
+  EXPECT_TRUE(!written || GetParam().stub == Form::kReactors);
+  canceller.join();
+  EXPECT_EQ(writer->Finish().code(), absl::StatusCode::kCancelled);
+  kill(server()->pid(), SIGCONT);
+  AwaitCancelled(Connect().get(), "gate", 1);
 }
 
 TEST_P(Conformance, CancelBeforeTheCallEndsItUnseen) {

@@ -5,13 +5,8 @@
 namespace nearcall::testing {
 namespace {
 
-const Mechanism kInproc = {.scheme = "inproc",
-                            .carries = "inproc",
-                            .between_processes = false,
-                            .socket = false,
-                            .socket_file = false};
-
-INSTANTIATE_TEST_SUITE_P(Inproc, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(kInproc)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Inproc, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(MechanismNamed("inproc"))),
+                         NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

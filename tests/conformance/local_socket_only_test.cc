@@ -5,9 +5,8 @@
 namespace nearcall::testing {
 namespace {
 
-const Mechanism kLocal = {.scheme = "local", .carries = "unix", .shared_memory = false};
-
-INSTANTIATE_TEST_SUITE_P(LocalSocketOnly, Conformance, ::testing::ValuesIn(SetupsOf(kLocal)), NameOf);
+INSTANTIATE_TEST_SUITE_P(LocalSocketOnly, Conformance,
+                         ::testing::ValuesIn(SetupsOf(MechanismNamed("local_socket_only"))), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

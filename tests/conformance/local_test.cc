@@ -5,9 +5,7 @@
 namespace nearcall::testing {
 namespace {
 
-const Mechanism kLocal = {.scheme = "local", .carries = "shm"};
-
-INSTANTIATE_TEST_SUITE_P(Local, Conformance, ::testing::ValuesIn(SetupsOf(kLocal)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Local, Conformance, ::testing::ValuesIn(SetupsOf(MechanismNamed("local"))), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

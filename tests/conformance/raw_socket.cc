@@ -108,9 +108,10 @@ bool RawSocket::ReceiveBytes(void* to, size_t size) {
   return true;
 }
 
-bool RawSocket::ReceiveFrame(FrameKind kind) {
+bool RawSocket::ReceiveFrame(FrameKind kind, uint16_t* detail) {
   FrameHeader header;
   if (!ReceiveBytes(&header, sizeof header) || header.size < kHeaderSize || header.size > kMaxFrameSize) return false;
+  if (detail != nullptr) *detail = header.detail;
   std::vector<char> payload(header.size - kHeaderSize);
   return ReceiveBytes(payload.data(), payload.size()) && header.kind == static_cast<uint8_t>(kind);
 }

@@ -28,8 +28,8 @@ class RawSocket {
   // Sends as much as the peer takes before it hangs up.
   void Send(const std::string& bytes);
   void DoneSending();
-  // Reads one frame; false when it is not of this kind.
-  bool ReceiveFrame(FrameKind kind);
+  // Reads one frame; false when it is not of this kind. `detail`, where not null, is set to the header's.
+  bool ReceiveFrame(FrameKind kind, uint16_t* detail = nullptr);
   // Reads until the peer has hung up.
   void AwaitEnd();
 

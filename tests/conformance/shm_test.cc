@@ -5,9 +5,7 @@
 namespace nearcall::testing {
 namespace {
 
-const Mechanism kShm = {.scheme = "shm", .carries = "shm"};
-
-INSTANTIATE_TEST_SUITE_P(Shm, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(kShm)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Shm, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(MechanismNamed("shm"))), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -1,11 +1,13 @@
 // Streams of messages, in either direction and in both.
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/conformance/conformance.h"
+#include "tests/testing/fault.h"
 
 namespace nearcall::testing {
 namespace {
@@ -61,7 +63,7 @@ TEST_P(Conformance, StreamsPingPong) {
   ClientContext context;
   const auto stream = stub->Chat(&context);
   Payload message;
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < Fewer(20'000); ++i) {
     ASSERT_TRUE(stream->Write(PayloadOf(8, i)));
     ASSERT_TRUE(stream->Read(&message));
     ASSERT_EQ(message.number(), i);
@@ -76,9 +78,9 @@ TEST_P(Conformance, StreamsBothWaysAtOnce) {
   const Stub stub = Connect();
   ClientContext context;
   const auto stream = stub->Chat(&context);
-  constexpr int kCount = 5000;
+  const int count = Fewer(5000);
   std::thread writer([&] {
-    for (int i = 0; i < kCount; ++i) ASSERT_TRUE(stream->Write(PayloadOf(static_cast<size_t>(i % 2000), i)));
+    for (int i = 0; i < count; ++i) ASSERT_TRUE(stream->Write(PayloadOf(static_cast<size_t>(i % 2000), i)));
     EXPECT_TRUE(stream->WritesDone());
   });
   Payload message;
@@ -89,7 +91,7 @@ TEST_P(Conformance, StreamsBothWaysAtOnce) {
     ++next;
   }
   writer.join();
-  EXPECT_EQ(next, kCount);
+  EXPECT_EQ(next, count);
   EXPECT_TRUE(stream->Finish().ok());
 }
 
@@ -271,9 +273,10 @@ TEST_P(Conformance, ASlowReaderHoldsItsWriterBackAndNobodyElse) {
     request.set_gate(gate);
     const auto reader = stub->Down(&context, request);
     // At most the credit and one message; written so far never goes over it, however long one waits.
-    const int64_t most = 64 * 1024 / (size + 32) + 2;
-    AwaitAtGate(stub.get(), gate, 64 * 1024 / (size + 64) > 0 ? 64 * 1024 / (size + 64) : 1);
-    for (int i = 0; i < 200; ++i) {
+    const int64_t window = UnderFault(ChannelOptions()).stream_window_bytes;
+    const int64_t most = window / (size + 32) + 2;
+    AwaitAtGate(stub.get(), gate, std::max<int64_t>(window / (size + 64), 1));
+    for (int i = 0; i < Fewer(200); ++i) {
       ASSERT_LE(Look(stub.get(), gate).entered(), most);
       ExpectServes(stub.get());
     }
@@ -306,8 +309,8 @@ TEST_P(Conformance, ASlowServerHoldsItsWriterBackAndNobodyElse) {
       writer->WritesDone();
     });
     AwaitAtGate(stub.get(), gate, 1);
-    const int most = static_cast<int>(64 * 1024 / (size + 32) + 2);
-    for (int i = 0; i < 200; ++i) {
+    const int most = UnderFault(ServerOptions()).stream_window_bytes / static_cast<int>(size + 32) + 2;
+    for (int i = 0; i < Fewer(200); ++i) {
       EXPECT_LE(written, most);
       ExpectServes(stub.get());
     }

@@ -5,9 +5,7 @@
 namespace nearcall::testing {
 namespace {
 
-const Mechanism kTcp = {.scheme = "tcp", .carries = "tcp", .credentials = false, .socket_file = false};
-
-INSTANTIATE_TEST_SUITE_P(Tcp, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(kTcp)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Tcp, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(MechanismNamed("tcp"))), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -5,9 +5,8 @@
 namespace nearcall::testing {
 namespace {
 
-const Mechanism kUnixAbstract = {.scheme = "unix-abstract", .carries = "unix", .socket_file = false};
-
-INSTANTIATE_TEST_SUITE_P(UnixAbstract, Conformance, ::testing::ValuesIn(SetupsOf(kUnixAbstract)), NameOf);
+INSTANTIATE_TEST_SUITE_P(UnixAbstract, Conformance, ::testing::ValuesIn(SetupsOf(MechanismNamed("unix_abstract"))),
+                         NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -5,9 +5,7 @@
 namespace nearcall::testing {
 namespace {
 
-const Mechanism kUnix = {.scheme = "unix", .carries = "unix"};
-
-INSTANTIATE_TEST_SUITE_P(Unix, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(kUnix)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Unix, Conformance, ::testing::ValuesIn(SetupsWithReactorsOf(MechanismNamed("unix"))), NameOf);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -9,7 +9,7 @@
 #include "nearcall/nearcall.h"
 #include "protos/testing/features.nearcall.h"
 #include "protos/testing/features.pb.h"
-#include "tests/features/mechanisms.h"
+#include "tests/features/feature_test.h"
 #include "tests/testing/watchdog.h"
 
 namespace nearcall::testing {
@@ -84,7 +84,7 @@ TEST_P(Cancel, ByAShutdownThatDoesNotWait) {
   EXPECT_FALSE(status.ok());
 }
 
-INSTANTIATE_TEST_SUITE_P(Features, Cancel, ::testing::ValuesIn(kFeatureMechanisms), NameOfMechanism);
+INSTANTIATE_TEST_SUITE_P(Features, Cancel, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 }  // namespace
 }  // namespace nearcall::testing

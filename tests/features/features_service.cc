@@ -83,7 +83,8 @@ class FeaturesImpl final : public Features::Service {
   Counts notes_ ABSL_GUARDED_BY(mu_);
 };
 
-const ServiceRegistration registration([]() -> std::unique_ptr<Service> { return std::make_unique<FeaturesImpl>(); });
+const ServiceRegistration registration(
+    [](Form) -> std::unique_ptr<Service> { return std::make_unique<FeaturesImpl>(); });
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -10,7 +10,7 @@
 #include "nearcall/nearcall.h"
 #include "protos/testing/test_service.nearcall.h"
 #include "protos/testing/test_service.pb.h"
-#include "tests/features/mechanisms.h"
+#include "tests/features/feature_test.h"
 
 namespace nearcall::testing {
 namespace {
@@ -229,7 +229,7 @@ TEST_P(Generic, CallbackServices) {
   EXPECT_EQ(caller.echoes, "/any/Name m;/any/Name m;/any/Name m;");
 }
 
-INSTANTIATE_TEST_SUITE_P(Features, Generic, ::testing::ValuesIn(kFeatureMechanisms), NameOfMechanism);
+INSTANTIATE_TEST_SUITE_P(Features, Generic, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 }  // namespace
 }  // namespace nearcall::testing

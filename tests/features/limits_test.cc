@@ -12,7 +12,7 @@
 #include "nearcall/nearcall.h"
 #include "protos/testing/features.nearcall.h"
 #include "protos/testing/features.pb.h"
-#include "tests/features/mechanisms.h"
+#include "tests/features/feature_test.h"
 #include "tests/testing/watchdog.h"
 
 namespace nearcall::testing {
@@ -127,7 +127,9 @@ TEST_P(Limits, HandlersThatMayRunAtOnceAreCounted) {
   };
   wait(0);
   Await([&] { return stub->GetNotes(Empty())->entered() == 1; });
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(stub->GetNotes(Empty()).status(), absl::OkStatus()) << "there is one thread left";
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(stub->GetNotes(Empty()).status(), absl::OkStatus()) << "there is one thread left";
+  }
   wait(1);
   // Two handlers wait: what is called now waits, too, and is served when one of them is done.
   CallOptions soon;
@@ -143,7 +145,7 @@ TEST_P(Limits, HandlersThatMayRunAtOnceAreCounted) {
   done[2].WaitForNotification();
 }
 
-INSTANTIATE_TEST_SUITE_P(Features, Limits, ::testing::ValuesIn(kFeatureMechanisms), NameOfMechanism);
+INSTANTIATE_TEST_SUITE_P(Features, Limits, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -10,7 +10,7 @@
 #include "nearcall/nearcall.h"
 #include "protos/testing/features.nearcall.h"
 #include "protos/testing/features.pb.h"
-#include "tests/features/mechanisms.h"
+#include "tests/features/feature_test.h"
 #include "tests/testing/watchdog.h"
 
 namespace nearcall::testing {
@@ -181,8 +181,8 @@ TEST_P(Repeating, OtherCallsAreNotMadeAgain) {
   EXPECT_FALSE(SurelyNotSeen(status));
 }
 
-INSTANTIATE_TEST_SUITE_P(Features, MethodOptions, ::testing::ValuesIn(kFeatureMechanisms), NameOfMechanism);
-INSTANTIATE_TEST_SUITE_P(Features, Repeating, ::testing::ValuesIn(kFeatureMechanisms), NameOfMechanism);
+INSTANTIATE_TEST_SUITE_P(Features, MethodOptions, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
+INSTANTIATE_TEST_SUITE_P(Features, Repeating, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -90,8 +90,9 @@ TEST(StatusDetails, MalformedRpcStatus) {
     if (!DecodeRpcStatus(whole.substr(0, size), &part).ok()) ++refused;
   }
   EXPECT_GT(refused, 0);
-  for (const std::string& bytes : {std::string("\x08"), std::string("\x12\x05m"), std::string("\x12\xff\xff\xff\xff\x0f"),
-                                   std::string("\x1a\x02\xff\xff"), std::string("\x0b"), std::string("\x00", 1)}) {
+  for (const std::string& bytes :
+       {std::string("\x08"), std::string("\x12\x05m"), std::string("\x12\xff\xff\xff\xff\x0f"),
+        std::string("\x1a\x02\xff\xff"), std::string("\x0b"), std::string("\x00", 1)}) {
     EXPECT_EQ(DecodeRpcStatus(bytes, &status).code(), absl::StatusCode::kInvalidArgument) << bytes.size();
   }
   EXPECT_EQ(status, absl::AbortedError("untouched"));

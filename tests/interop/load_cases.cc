@@ -97,7 +97,7 @@ absl::Status PushBack(const std::shared_ptr<Channel>& channel, const CaseOptions
   const int size = options.push_back_message_bytes;
   // Each direction holds a window, one message beyond it, and one in its reader's hands.
   const int most = 2 * (options.window_bytes / size + 2);
-  const int total = 10 * most;
+  const int total = 3 * most;
   const auto stub = TestService::NewStub(channel);
   ClientContext context;
   const auto stream = stub->FullDuplexCall(&context);

@@ -2,7 +2,7 @@
 
 namespace nearcall::testing {
 
-ServicesTest::ServicesTest() : TransportTest(testing::Setup{{.scheme = GetParam(), .carries = GetParam()}}) {}
+ServicesTest::ServicesTest() : TransportTest(testing::Setup{GetParam()}) {}
 
 void ServicesTest::Start() {
   builder_.AddListeningPort(AddressForServer());
@@ -18,7 +18,5 @@ void ServicesTest::TearDown() {
   server_ = nullptr;
   TransportTest::TearDown();
 }
-
-std::string TransportName(const ::testing::TestParamInfo<std::string>& info) { return info.param; }
 
 }  // namespace nearcall::testing

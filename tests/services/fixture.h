@@ -2,7 +2,6 @@
 #define NEARCALL_TESTS_SERVICES_FIXTURE_H_
 
 #include <memory>
-#include <string>
 
 #include "gtest/gtest.h"
 #include "nearcall/nearcall.h"
@@ -15,7 +14,7 @@ namespace nearcall::testing {
 
 // A server of TestService in this process, with what a test adds to it, over the transport that the parameter names;
 // and a channel to it.
-class ServicesTest : public TransportTest, public ::testing::WithParamInterface<std::string> {
+class ServicesTest : public TransportTest, public ::testing::WithParamInterface<Mechanism> {
  protected:
   ServicesTest();
   void TearDown() override;
@@ -36,10 +35,6 @@ class ServicesTest : public TransportTest, public ::testing::WithParamInterface<
   std::unique_ptr<Server> server_;
   std::shared_ptr<Channel> channel_;
 };
-
-// For INSTANTIATE_TEST_SUITE_P: shared memory, a socket, and neither; and their names.
-inline const auto kTransports = ::testing::Values("shm", "unix", "inproc");
-std::string TransportName(const ::testing::TestParamInfo<std::string>& info);
 
 }  // namespace nearcall::testing
 

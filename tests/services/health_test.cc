@@ -255,7 +255,7 @@ TEST_P(HealthTest, EnabledTwiceIsEnabled) {
   EXPECT_EQ(Check(""), "SERVING");
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, HealthTest, kTransports, TransportName);
+INSTANTIATE_TEST_SUITE_P(Over, HealthTest, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -347,7 +347,7 @@ TEST_P(InterceptorReactorTest, TheServerGoesAway) {
   EXPECT_THAT(client_.AfterEnds(1), ElementsAre("C call Chat up down", "C end UNAVAILABLE 0/0 0/0"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, InterceptorReactorTest, kTransports, TransportName);
+INSTANTIATE_TEST_SUITE_P(Over, InterceptorReactorTest, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -298,7 +298,7 @@ TEST_P(InterceptorTest, MetadataOfInterceptorsTravels) {
   EXPECT_EQ(info->metadata(0).value(), "C");
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, InterceptorTest, kTransports, TransportName);
+INSTANTIATE_TEST_SUITE_P(Over, InterceptorTest, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 // Several of them, which a test chooses.
 class InterceptorsTest : public ServicesTest {
@@ -438,7 +438,7 @@ TEST_P(InterceptorsTest, CallsSideBySide) {
   EXPECT_EQ(server, kThreads * kCalls);
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, InterceptorsTest, kTransports, TransportName);
+INSTANTIATE_TEST_SUITE_P(Over, InterceptorsTest, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 }  // namespace
 }  // namespace nearcall::testing

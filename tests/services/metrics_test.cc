@@ -205,7 +205,7 @@ TEST_P(MetricsTest, TheAdminServiceTells) {
   for (const admin::MethodMetrics& one : response->methods()) EXPECT_THAT(one.latency().buckets(), IsEmpty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, MetricsTest, kTransports, TransportName);
+INSTANTIATE_TEST_SUITE_P(Over, MetricsTest, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 // How the metrics are switched on.
 class EnableMetricsTest : public ServicesTest {};
@@ -236,7 +236,7 @@ TEST_P(EnableMetricsTest, CallsThatOthersRefuseCount) {
   EXPECT_EQ(response->methods(1).finished().at(static_cast<int>(absl::StatusCode::kPermissionDenied)), 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, EnableMetricsTest, kTransports, TransportName);
+INSTANTIATE_TEST_SUITE_P(Over, EnableMetricsTest, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 // One method of whatever name, as a server of arbitrary methods has them, all under one number.
 TEST(MetricsTableTest, ManyNamesUnderOneNumberAreBounded) {

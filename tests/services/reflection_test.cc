@@ -323,8 +323,8 @@ TEST_P(ReflectionTest, AnOpenStreamDoesNotHoldAShutdownUp) {
   EXPECT_EQ(stream->Finish().code(), absl::StatusCode::kCancelled);
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, ReflectionTest, kTransports, TransportName);
-INSTANTIATE_TEST_SUITE_P(Over, NoReflectionTest, kTransports, TransportName);
+INSTANTIATE_TEST_SUITE_P(Over, ReflectionTest, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
+INSTANTIATE_TEST_SUITE_P(Over, NoReflectionTest, ::testing::ValuesIn(OneMechanismOfEachKind()), NameOfMechanism);
 
 }  // namespace
 }  // namespace nearcall::testing

@@ -24,7 +24,13 @@ constexpr int kChildFd = 3;
 
 void Send(const Fd& socket, const std::string& line) {
   const std::string bytes = line + "\n";
-  [[maybe_unused]] const ssize_t sent = send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t count = send(socket.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;  // nobody listens any more
+    sent += static_cast<size_t>(count);
+  }
 }
 
 std::string ReadLine(const Fd& socket, std::string* heard) {

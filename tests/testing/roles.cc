@@ -29,6 +29,7 @@ ServerOptions DecodeOptions(const std::string& text) {
   options.allow_other_users = fields.at(4) == "1";
   options.max_concurrent_calls_per_connection = atoi(fields.at(5).c_str());
   options.spin = static_cast<Spin>(atoi(fields.at(6).c_str()));
+  options.stream_window_bytes = atoi(fields.at(7).c_str());
   return options;
 }
 
@@ -129,10 +130,11 @@ int Inspect(const std::vector<std::string>& arguments, Parent* parent) {
 }  // namespace
 
 std::string EncodeOptions(const ServerOptions& options) {
-  return absl::StrJoin({options.max_receive_message_bytes, options.max_send_message_bytes, int{options.allow_remote},
-                        int{options.allow_shared_memory}, int{options.allow_other_users},
-                        options.max_concurrent_calls_per_connection, static_cast<int>(options.spin)},
-                       ",");
+  return absl::StrJoin(
+      {options.max_receive_message_bytes, options.max_send_message_bytes, int{options.allow_remote},
+       int{options.allow_shared_memory}, int{options.allow_other_users}, options.max_concurrent_calls_per_connection,
+       static_cast<int>(options.spin), options.stream_window_bytes},
+      ",");
 }
 
 int RunRole(const std::string& role, const std::vector<std::string>& arguments, Parent* parent) {

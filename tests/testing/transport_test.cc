@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/fd.h"
+#include "tests/testing/fault.h"
 
 namespace nearcall::testing {
 namespace {
@@ -71,6 +72,7 @@ std::string TransportTest::AddressForNobody() {
 TestServer* TransportTest::StartServer(ServerOptions options) { return StartServerOn(AddressForServer(), options); }
 
 TestServer* TransportTest::StartServerOn(const std::string& address, ServerOptions options) {
+  options = UnderFault(options);
   options.allow_shared_memory = mechanism().shared_memory;
   absl::StatusOr<std::unique_ptr<TestServer>> server = TestServer::Start(setup_.server, {address}, options, setup_.service);
   if (!server.ok()) {

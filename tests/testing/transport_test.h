@@ -7,21 +7,11 @@
 
 #include "gtest/gtest.h"
 #include "nearcall/nearcall.h"
+#include "tests/testing/mechanism.h"
 #include "tests/testing/resources.h"
 #include "tests/testing/test_server.h"
 
 namespace nearcall::testing {
-
-// What a suite must know of a transport.
-struct Mechanism {
-  std::string scheme;   // of its addresses
-  std::string carries;  // what ClientContext::transport() is to say
-  bool between_processes = true;
-  bool credentials = true;    // whether the peer's are known
-  bool socket = true;         // whether clients come in through a socket
-  bool socket_file = true;    // whether that has a name in the file system
-  bool shared_memory = true;  // ServerOptions::allow_shared_memory
-};
 
 // How one run of a suite is set up. A test that asks for neither works in all of them.
 struct Setup {
@@ -29,6 +19,8 @@ struct Setup {
   Where server = Where::kThisProcess;
   Form service = Form::kBlocking;
   Form stub = Form::kBlocking;  // how the client makes its calls
+
+  friend void PrintTo(const Setup& setup, std::ostream* out) { *out << setup.mechanism.name; }
 };
 
 // A test that serves and calls over one transport. It begins with a directory of its own, and ends with the
@@ -48,7 +40,8 @@ class TransportTest : public ::testing::Test {
   std::string AddressForNobody();
   const std::string& directory() const { return directory_; }
 
-  // Starts a server on a new address, and says what it may not do.
+  // Starts a server on a new address, and says what it may not do. Where a fault is in force, it has the fault's
+  // options.
   TestServer* StartServer(ServerOptions options = ServerOptions());
   TestServer* StartServerOn(const std::string& address, ServerOptions options = ServerOptions());
   TestServer* server() const { return servers_.back().get(); }

@@ -2,6 +2,7 @@
 #define NEARCALL_CLIENT_REACTOR_H_
 
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -20,10 +21,12 @@ namespace nearcall {
 // and no hold is left. Who starts operations outside of reactions holds the call meanwhile (AddHold).
 //
 // Reactions run on the channel's callback thread, one at a time, never inside the function that caused them: one that
-// blocks holds up the channel's others.
+// blocks holds up the channel's others. They must not throw.
 template <class Request, class Response>
 class ClientBidiReactor : public internal::ClientReactor {
  public:
+  ClientBidiReactor() = default;
+
   void StartRead(Response* response) { driver()->StartRead(internal::InMessage(response)); }
   void StartWrite(const Request* request, WriteOptions options = WriteOptions()) {
     driver()->StartWrite(internal::OutMessage(*request), options);
@@ -43,23 +46,35 @@ class ClientBidiReactor : public internal::ClientReactor {
   // True: the message may be changed, and the next one written. False: the call is over.
   void OnWriteDone(bool /*ok*/) override {}
   void OnWritesDoneDone(bool /*ok*/) override {}
+
+ protected:
+  using Driver = internal::ClientReactorDriver;
+  explicit ClientBidiReactor(std::shared_ptr<Driver> driver) : internal::ClientReactor(std::move(driver)) {}
 };
 
 // The reactor of a server-streaming call.
 template <class Response>
 class ClientReadReactor : public internal::ClientReactor {
  public:
+  ClientReadReactor() = default;
+
   void StartRead(Response* response) { driver()->StartRead(internal::InMessage(response)); }
 
   void OnDone(const absl::Status& /*status*/) override {}
   void OnReadInitialMetadataDone(bool /*ok*/) override {}
   void OnReadDone(bool /*ok*/) override {}
+
+ protected:
+  using Driver = internal::ClientReactorDriver;
+  explicit ClientReadReactor(std::shared_ptr<Driver> driver) : internal::ClientReactor(std::move(driver)) {}
 };
 
 // The reactor of a client-streaming call; the response is there when OnDone says OK.
 template <class Request>
 class ClientWriteReactor : public internal::ClientReactor {
  public:
+  ClientWriteReactor() = default;
+
   void StartWrite(const Request* request, WriteOptions options = WriteOptions()) {
     driver()->StartWrite(internal::OutMessage(*request), options);
   }
@@ -73,6 +88,10 @@ class ClientWriteReactor : public internal::ClientReactor {
   void OnReadInitialMetadataDone(bool /*ok*/) override {}
   void OnWriteDone(bool /*ok*/) override {}
   void OnWritesDoneDone(bool /*ok*/) override {}
+
+ protected:
+  using Driver = internal::ClientReactorDriver;
+  explicit ClientWriteReactor(std::shared_ptr<Driver> driver) : internal::ClientReactor(std::move(driver)) {}
 };
 
 // The reactor of a unary call; the response is there when OnDone says OK.

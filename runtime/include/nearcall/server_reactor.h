@@ -21,7 +21,7 @@ namespace nearcall {
 // go to other threads from then on.
 //
 // Every reactor must Finish, even after OnCancel; OnDone is then the last reaction, and the place to delete the reactor.
-// A reaction that throws finishes the call with UNKNOWN.
+// A reaction that throws finishes the call with UNKNOWN; what OnDone throws is dropped.
 using CallbackServerContext = ServerContext;
 
 // The reactor of a unary method: Finish with OK sends the response that the method was given.

@@ -2,6 +2,8 @@
 #define NEARCALL_INTERNAL_CLIENT_REACTOR_DRIVER_H_
 
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -30,6 +32,14 @@ class ClientReactorDriver final : public ClientDriver, public std::enable_shared
   void Bind(std::shared_ptr<Channel> channel, const Method* method, ClientContext* context,
             absl::optional<OutMessage> request, absl::optional<InMessage> response,
             std::shared_ptr<const void> method_owner = nullptr);
+  // Has the call, which is bound and not begun, use nothing of its caller's: `context` takes the place of the caller's,
+  // which the result tells; the one request, where there is one, is serialised into *request now; the bytes of the one
+  // response, where there is one, will be in *response.
+  struct Callers {
+    ClientContext* context = nullptr;
+    absl::optional<InMessage> response;
+  };
+  Callers Separate(ClientContext* context, std::string* request, std::string* response);
   void StartCall();
 
   // The operations. Each may be started before the call: then it happens when that has begun.
@@ -99,6 +109,10 @@ class ClientReactor {
 
   // For stubs.
   const std::shared_ptr<ClientReactorDriver>& driver() const { return driver_; }
+
+ protected:
+  // For what only stands for another reactor, whose driver this is, and hears of no reaction itself.
+  explicit ClientReactor(std::shared_ptr<ClientReactorDriver> driver) : driver_(std::move(driver)) {}
 
  private:
   friend class ClientReactorDriver;

@@ -38,6 +38,23 @@ class ClientContextAccess {
   static const Metadata& metadata(const ClientContext& context) { return context.metadata_; }
   static Metadata* initial_metadata(ClientContext* context) { return &context->server_initial_metadata_; }
   static Metadata* trailing_metadata(ClientContext* context) { return &context->server_trailing_metadata_; }
+  // What `from` says of its call, for a call that is made with `to` in its stead. `from` counts as used.
+  static void CopySettings(ClientContext* from, ClientContext* to) {
+    to->deadline_ = from->deadline_;
+    to->timeout_ = from->timeout_;
+    to->metadata_ = from->metadata_;
+    to->wait_for_ready_ = from->wait_for_ready_;
+    to->used_ = std::exchange(from->used_, true);
+  }
+  // What is learnt of that call with its initial metadata, and at its end.
+  static void CopyBeginning(const ClientContext& from, ClientContext* to) {
+    to->server_initial_metadata_ = from.server_initial_metadata_;
+    to->peer_ = from.peer_;
+  }
+  static void CopyEnd(const ClientContext& from, ClientContext* to) {
+    CopyBeginning(from, to);
+    to->server_trailing_metadata_ = from.server_trailing_metadata_;
+  }
   static void set_peer(ClientContext* context, const std::shared_ptr<const Peer>& peer) { context->peer_ = peer; }
 };
 
