@@ -86,8 +86,8 @@ class ClientSession final : public ClientConnection,
     PendingCall call;
     typename Calls::Ticket ticket;
   };
-  // One that can be used: one whose answer has come, or a new one. Waits for the oldest when there are too many; nullptr
-  // when that takes until `deadline`, or until `context` is cancelled.
+  // One that can be used: one whose answer has come, or a new one. Waits for the oldest when there are too many;
+  // nullptr when that takes until `deadline`, or until `context` is cancelled.
   std::unique_ptr<OneWayCall> TakeOneWay(ClientContext* context, int64_t deadline);
 
   // Sends a request with its head, and with the message if there is one.
@@ -299,8 +299,7 @@ CallOutcome ClientSession<W>::OneWay(const internal::Method& method, ClientConte
   if (one_way == nullptr) return {GaveUp(*context), false};
   one_way->ticket = calls_.Claim(&one_way->call);
   if (one_way->ticket.id == 0) return {TooManyCalls(options_), false};
-  const SendResult sent =
-      SendRequest(method, context, &one_way->call, one_way->ticket.id, &out, deadline, &error);
+  const SendResult sent = SendRequest(method, context, &one_way->call, one_way->ticket.id, &out, deadline, &error);
   if (sent != SendResult::kSent) {
     Calls::Close(one_way->ticket);
     Calls::Free(one_way->ticket);

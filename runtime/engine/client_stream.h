@@ -57,12 +57,13 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
     if (writes_done_ || Over()) return false;
     const SizedMessage out(message);
     if (!Fits(out)) return false;
+    if (!call_.credit.available()) session_->sender_.FlushHeld();
     session_->reactor_->Wait([this] { return call_.credit.available() || Over(); }, &call_.writer_spot, deadline_);
     if (Over()) return false;
     if (!call_.credit.available()) return TimedOut();
     call_.credit.Spend(out.size);
     writes_done_ = options.last_message;
-    return Send(out, options.last_message ? frame_flags::kEndStream : 0);
+    return Send(out, options.last_message ? frame_flags::kEndStream : 0, options.buffer_hint && !options.last_message);
   }
 
   bool WritesDone() override {
@@ -75,17 +76,20 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
   }
 
   bool Read(internal::InMessage message) override {
+    session_->sender_.FlushHeld();
     const Inbox::Got got =
         Took(call_.inbox->Read(message, session_->reactor_, deadline_, [this] { return Cancelled(); }));
     return got == Inbox::Got::kTimedOut ? TimedOut() : got == Inbox::Got::kMessage;
   }
 
   void WaitForInitialMetadata() override {
+    session_->sender_.FlushHeld();
     session_->reactor_->Wait([this] { return call_.has_initial_metadata.load(std::memory_order_seq_cst) || Over(); },
                              &call_.spot, deadline_);
   }
 
   absl::Status Finish() override {
+    session_->sender_.FlushHeld();
     session_->reactor_->Wait([this] { return Over(); }, &call_.spot, deadline_);
     return End(/*cancel=*/false);
   }
@@ -196,10 +200,10 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
     return got;
   }
 
-  bool Send(const SizedMessage& out, uint8_t flags) {
+  bool Send(const SizedMessage& out, uint8_t flags, bool hold) {
     const SendResult sent = SendMessage(
         &session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
-        [this] { return Over(); }, nullptr, context_);
+        [this] { return Over(); }, nullptr, context_, hold);
     if (sent == SendResult::kSent) AwaitFlushed();
     return sent == SendResult::kTimedOut ? TimedOut() : sent == SendResult::kSent;
   }

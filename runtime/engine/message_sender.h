@@ -22,9 +22,11 @@ inline constexpr size_t kMaxMessageSize = (size_t{1} << 31) - 1;
 
 // Sends one message as kMessage frames: one, written in place, when it fits the Wire's frames; otherwise fragments of a
 // copy, between which other calls' frames find their way. `call` and `flags` (kEndStream) go into the last frame.
+// `hold` as for Sender::Send, for messages of one frame.
 template <Wire W, class Aborted>
 SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uint8_t flags, const SizedMessage& out,
-                       int64_t deadline, const Aborted& aborted, uint64_t* position, ClientContext* context = nullptr) {
+                       int64_t deadline, const Aborted& aborted, uint64_t* position, ClientContext* context = nullptr,
+                       bool hold = false) {
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kMessage);
   header.call = call;
@@ -33,7 +35,7 @@ SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uin
     header.flags = flags;
     header.size = static_cast<uint32_t>(kHeaderSize + out.size);
     return sender->Send(
-        header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position, context);
+        header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position, context, hold);
   }
   std::string bytes(out.size, '\0');
   out.message.SerializeTo(reinterpret_cast<uint8_t*>(bytes.data()));
@@ -60,7 +62,8 @@ bool SendOrQueueMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, ui
   header.call = call;
   if (out.size <= max_frame - kHeaderSize) {
     header.size = static_cast<uint32_t>(kHeaderSize + out.size);
-    return sender->SendOrQueue(header, [&](uint8_t* to) { out.message.SerializeTo(to); }, observer);
+    return sender->SendOrQueue(
+        header, [&](uint8_t* to) { out.message.SerializeTo(to); }, observer);
   }
   std::string bytes(out.size, '\0');
   out.message.SerializeTo(reinterpret_cast<uint8_t*>(bytes.data()));

@@ -51,19 +51,28 @@ class Sender {
 
   // Sends a frame of `header` and a payload that `fill(uint8_t*)` writes in place; header.size says how large. Waits
   // for room until `deadline`, or until `aborted()`: whoever makes that true calls WakeWaiting, or cancels `context`.
-  // `position`, where not null, gets the Wire's send position after the frame.
+  // `position`, where not null, gets the Wire's send position after the frame. With `hold` the frame may stay here for
+  // a while, to go out with the next one: until whatever is sent next without it, or FlushHeld.
   template <class Fill, class Aborted>
   SendResult Send(const FrameHeader& header, const Fill& fill, int64_t deadline, const Aborted& aborted,
-                  uint64_t* position = nullptr, ClientContext* context = nullptr) {
+                  uint64_t* position = nullptr, ClientContext* context = nullptr, bool hold = false) {
     {
       internal::MutexLock lock(&mu_);
       if (closed_) return SendResult::kClosed;
       if (line_.empty() && backlog_.empty() && TrySend(header, fill, position)) {
-        Flush();
+        if (!hold || !Hold(header.size)) Flush();
         return SendResult::kSent;
       }
+      if (has_held()) Flush();  // there is room only once it has gone
     }
     return SendWaiting(header, fill, deadline, aborted, position, context);
+  }
+
+  // Has what is held go out: before the thread that sent it waits. Free when nothing is.
+  void FlushHeld() {
+    if (!has_held()) return;
+    internal::MutexLock lock(&mu_);
+    Flush();
   }
 
   // Waits until what was sent has left this process, until `deadline`, or until `over()`, whose changes notify `spot`:
@@ -227,6 +236,7 @@ class Sender {
 
  private:
   static constexpr size_t kMaxBacklog = 4096;
+  static constexpr size_t kMaxHeld = 16 << 10;  // bytes
   static constexpr size_t kSizeBytes = sizeof(FrameHeader::size);
 
   // A frame, or a message in fragments, that waits by itself.
@@ -256,7 +266,16 @@ class Sender {
     return true;
   }
 
+  bool has_held() const { return held_.load(std::memory_order_relaxed) != 0; }
+  // False: so much is held that it should go.
+  bool Hold(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const size_t held = held_.load(std::memory_order_relaxed) + size;
+    held_.store(held, std::memory_order_relaxed);
+    return held < kMaxHeld;
+  }
+
   void Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (has_held()) held_.store(0, std::memory_order_relaxed);
     const bool unflushed = !wire_->Flush();
     if (unflushed == unflushed_.load(std::memory_order_relaxed)) return;
     unflushed_.store(unflushed, std::memory_order_seq_cst);
@@ -270,8 +289,7 @@ class Sender {
 
   // Tells the reactor whether something is here that goes out only if somebody polls, and that no thread waits for.
   void CountUnsent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    const bool unsent =
-        !closed_ && (!backlog_.empty() || parcels_ != 0 || unflushed_.load(std::memory_order_relaxed));
+    const bool unsent = !closed_ && (!backlog_.empty() || parcels_ != 0 || unflushed_.load(std::memory_order_relaxed));
     if (unsent == counted_unsent_) return;
     counted_unsent_ = unsent;
     reactor_->CountUnsent(unsent ? 1 : -1);
@@ -378,6 +396,7 @@ class Sender {
   // Hints for the poller, so that a pass takes no lock when nobody waits; a change is followed by Reactor::Nudge.
   std::atomic<bool> has_waiting_{false};
   std::atomic<bool> unflushed_{false};
+  std::atomic<size_t> held_{0};  // bytes; relaxed: who asks without the lock has sent them itself
 
   internal::Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;

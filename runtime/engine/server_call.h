@@ -28,8 +28,8 @@ class ServerSession;
 //
 // A call runs in one of two ways. On the poller's own thread ("inline"): its first message still lies in the Wire; Read
 // parses it there, frees the frame and lends the role of poller, so that the user's code never holds anything that
-// others need. Or on a worker, from its inbox. A handler may leave the rest of its call to a driver, which runs whenever
-// the call has moved: by the poller, like a handler, or on a worker.
+// others need. Or on a worker, from its inbox. A handler may leave the rest of its call to a driver, which runs
+// whenever the call has moved: by the poller, like a handler, or on a worker.
 //
 // It is over when its handler has returned *and* Finish was called (a driver: has said that it is done), in whichever
 // order and on whichever threads; the last of the two gives it back to the session.
@@ -126,10 +126,10 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
  private:
   // What the one who drives a call goes by.
   enum class Driving : uint8_t {
-    kNever,    // there is no driver
-    kRests,    // until the call moves
-    kWaits,    // for a thread
-    kRuns,     //
+    kNever,      // there is no driver
+    kRests,      // until the call moves
+    kWaits,      // for a thread
+    kRuns,       //
     kRunsAgain,  // the call has moved meanwhile
     kOver,
   };
@@ -138,8 +138,8 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   // The header and the head of the frame that ends the call; *message is null afterwards if it is not to be sent.
   FrameHeader ResponseHeader(const absl::Status& status, const SizedMessage** message, std::string* head);
   bool SendResponse(const absl::Status& status, const SizedMessage* message);
-  // The time was up in a Read or Write, which says false then. The call ends so, even if the handler, which cannot tell,
-  // calls it a success.
+  // The time was up in a Read or Write, which says false then. The call ends so, even if the handler, which cannot
+  // tell, calls it a success.
   bool TimedOut() {
     late_.store(true, std::memory_order_relaxed);
     return false;
@@ -150,9 +150,13 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
     if (!cancelled()) TimedOut();
     return true;
   }
-  absl::Status Lateness() const {
-    if (!late_.load(std::memory_order_relaxed)) return absl::OkStatus();
-    return absl::DeadlineExceededError("the deadline passed while the handler read or wrote");
+  // How the call ends where its handler says `status`: one that gave up because of the deadline says CANCELLED.
+  absl::Status Ending(const absl::Status& status) const {
+    const bool gave_up = status.code() == absl::StatusCode::kCancelled && context_.IsCancelled();
+    if (gave_up || (status.ok() && late_.load(std::memory_order_relaxed))) {
+      return absl::DeadlineExceededError("the deadline passed before the handler was done");
+    }
+    return status;
   }
   // What came of a read: credit for the caller.
   bool Took(Inbox::Got got);
@@ -412,8 +416,8 @@ bool SessionCall<W>::Read(internal::InMessage message) {
     return parsed;
   }
   if (inbox_ == nullptr) return false;
-  const Inbox::Got got =
-      inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); });
+  session_->sender()->FlushHeld();
+  const Inbox::Got got = inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); });
   return got == Inbox::Got::kTimedOut ? TimedOut() : Took(got);
 }
 
@@ -433,19 +437,20 @@ bool SessionCall<W>::Took(Inbox::Got got) {
 }
 
 template <Wire W>
-bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions) {
+bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions options) {
   if (!metadata_sent_ && !internal::ServerContextAccess::initial_metadata(context_).empty() && !SendInitialMetadata()) {
     return false;
   }
   const SizedMessage out(message);
   if (!CheckSendSize(session_->options(), out.size).ok()) return false;
+  if (!credit_.available()) session_->sender()->FlushHeld();
   session_->core()->reactor()->Wait([this] { return credit_.available() || cancelled(); }, &writer_spot_, deadline());
   if (cancelled()) return false;
   if (!credit_.available()) return TimedOut();
   credit_.Spend(out.size);
   const SendResult sent = SendMessage(
       session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, deadline(), [this] { return cancelled(); },
-      nullptr);
+      nullptr, nullptr, options.buffer_hint);
   return sent == SendResult::kTimedOut ? TimedOut() : sent == SendResult::kSent;
 }
 
@@ -470,8 +475,7 @@ internal::Tried SessionCall<W>::TryWrite(internal::OutMessage message, WriteOpti
 
 template <Wire W>
 FrameHeader SessionCall<W>::HeadersHeader(std::string* head) {
-  *head =
-      EncodeResponseHead(absl::OkStatus(), internal::ServerContextAccess::initial_metadata(context_), Metadata());
+  *head = EncodeResponseHead(absl::OkStatus(), internal::ServerContextAccess::initial_metadata(context_), Metadata());
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kHeaders);
   header.call = id_;
@@ -488,7 +492,8 @@ internal::Tried SessionCall<W>::TrySendInitialMetadata() {
   if (!CheckMetadata(internal::ServerContextAccess::initial_metadata(context_)).ok()) return Tried::kDone;  // as below
   std::string head;
   const FrameHeader header = HeadersHeader(&head);
-  session_->sender()->SendOrQueue(header, [&](uint8_t* to) { std::memcpy(to, head.data(), head.size()); }, nullptr);
+  session_->sender()->SendOrQueue(
+      header, [&](uint8_t* to) { std::memcpy(to, head.data(), head.size()); }, nullptr);
   return Tried::kDone;
 }
 
@@ -507,7 +512,7 @@ bool SessionCall<W>::SendInitialMetadata() {
 template <Wire W>
 void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message) {
   if (!cancelled()) {
-    status.Update(Lateness());
+    status = Ending(status);
     if (!status.ok()) message = nullptr;
     if (message != nullptr) {
       absl::Status fits = CheckSendSize(session_->options(), message->size);
@@ -517,6 +522,8 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
       }
     }
     SendResponse(status, message);
+  } else {
+    session_->sender()->FlushHeld();
   }
   if (RunningOnThisThread() == this) {
     finished_in_run_ = true;  // the end of the run, on this very thread, sees it
@@ -530,8 +537,7 @@ internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const inte
   if (cancelled()) return Tried::kOver;
   if (queued_.load(std::memory_order_acquire)) return OverOrLate() ? Tried::kOver : Tried::kNotYet;
   absl::optional<SizedMessage> sized;
-  absl::Status ending = status;
-  ending.Update(Lateness());
+  absl::Status ending = Ending(status);
   if (message != nullptr) {
     sized.emplace(*message);
     ending.Update(CheckSendSize(session_->options(), sized->size));
@@ -577,9 +583,9 @@ FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const Siz
     if (!metadata_status.ok()) {
       header.detail = static_cast<uint16_t>(absl::StatusCode::kInternal);
       *message = nullptr;
-      *head = EncodeResponseHead(
-          absl::InternalError(absl::StrCat("the handler of ", context_.method(), " added bad ", metadata_status.message())),
-          Metadata(), Metadata());
+      *head = EncodeResponseHead(absl::InternalError(absl::StrCat("the handler of ", context_.method(), " added bad ",
+                                                                  metadata_status.message())),
+                                 Metadata(), Metadata());
     } else {
       *head = EncodeResponseHead(status, metadata_sent_ ? Metadata() : initial, trailing);
     }

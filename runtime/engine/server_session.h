@@ -58,8 +58,8 @@ class ServerSession final : public ServerConnection {
   // The call is over; poller, or (Later) any thread. Nothing of the session may be touched after RecycleLater.
   void Recycle(SessionCall<W>* call);
   void RecycleLater(SessionCall<W>* call);
-  // Cancels the call, or does so when its deadline passes, if it is still open, on the poller's thread. Any thread, while
-  // the call is not over.
+  // Cancels the call, or does so when its deadline passes, if it is still open, on the poller's thread. Any thread,
+  // while the call is not over.
   void CancelLater(uint32_t id) { AskLater(id, /*at_deadline=*/false); }
   void WatchDeadlineLater(uint32_t id) { AskLater(id, /*at_deadline=*/true); }
 
@@ -93,8 +93,8 @@ class ServerSession final : public ServerConnection {
   };
   void AskLater(uint32_t id, bool at_deadline);
   void FulfilWishes();
-  // The calls in use that are not on their way out: a caller that has its answer may well be back before the thread that
-  // gave it has gone.
+  // The calls in use that are not on their way out: a caller that has its answer may well be back before the thread
+  // that gave it has gone.
   size_t Unanswered();
   Polled OnClosed();
 
@@ -338,7 +338,7 @@ typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* ca
 template <Wire W>
 typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& frame) {
   SessionCall<W>* const call = Find(frame.header.call);
-  if (call == nullptr) return Handled::kDone;  // cancelled or refused meanwhile
+  if (call == nullptr) return Handled::kDone;                           // cancelled or refused meanwhile
   if (call->started && !call->has_inbox()) return Handled::kViolation;  // its one message came with the request
   Inbox* const inbox = call->inbox();
   switch (inbox->PutFrame(frame, wire_->trusted())) {

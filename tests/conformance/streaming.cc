@@ -157,6 +157,33 @@ TEST_P(Conformance, TheLastMessageMayEndTheStream) {
   }
 }
 
+// Nothing is forgotten in a buffer, whatever comes next: an answer that is waited for, more messages than there is room
+// for, the end.
+TEST_P(Conformance, WritesThatMayWaitForEachOtherArrive) {
+  StartServer();
+  const Stub stub = Connect();
+  WriteOptions hint;
+  hint.buffer_hint = true;
+  ClientContext chatting;
+  const auto chat = stub->Chat(&chatting);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(chat->Write(PayloadOf(10, i), hint));
+    Payload echo;
+    ASSERT_TRUE(chat->Read(&echo));
+    EXPECT_EQ(echo.number(), i);
+  }
+  ClientContext context;
+  Payload sum;
+  const auto writer = stub->Up(&context, &sum);
+  for (int i = 0; i < 2000; ++i) ASSERT_TRUE(writer->Write(PayloadOf(100, 1), hint));
+  EXPECT_TRUE(writer->WritesDone());
+  ASSERT_TRUE(writer->Finish().ok());
+  EXPECT_EQ(sum.number(), 2000);
+  EXPECT_TRUE(chat->Write(PayloadOf(10, 11), hint));
+  EXPECT_TRUE(chat->WritesDone());
+  EXPECT_TRUE(chat->Finish().ok());
+}
+
 TEST_P(Conformance, AStreamEndsWithTheServersStatus) {
   StartServer();
   const Stub stub = Connect();

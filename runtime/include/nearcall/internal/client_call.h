@@ -10,7 +10,8 @@ namespace nearcall {
 
 // How a message is written to a stream.
 struct WriteOptions {
-  // The message may wait in a buffer for the next one; flushed by the next Write without the hint, or WritesDone.
+  // The message may wait in a buffer, some kilobytes large, for the next one: until a Write without the hint, or until
+  // the stream's next operation of another kind. For streams that block; reactors send at once.
   bool buffer_hint = false;
   // No message follows this one: Write and WritesDone in one step.
   bool last_message = false;

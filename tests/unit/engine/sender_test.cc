@@ -1,0 +1,87 @@
+#include "runtime/engine/sender.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "runtime/stream/stream_wire.h"
+
+namespace nearcall {
+namespace {
+
+// A Sender whose Wire is one end of a socket pair; the other end is the test's. Nobody polls.
+class SenderTest : public ::testing::Test, public Pollable {
+ protected:
+  SenderTest() {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    peer_.reset(ends[1]);
+    wire_ = std::make_unique<StreamWire>(Fd(ends[0]), "the peer");
+    sender_ = std::make_unique<Sender<StreamWire>>(wire_.get(), &reactor_, this);
+  }
+
+  Polled Poll() override { return Polled::kIdle; }
+  bool PrepareSleep() override { return true; }
+  void FinishSleep(uint32_t) override {}
+  int watched_fds(WatchedFd*) const override { return 0; }
+
+  void Send(size_t size, bool hold) {
+    FrameHeader header{};
+    header.kind = static_cast<uint8_t>(FrameKind::kMessage);
+    header.call = 1;
+    header.size = static_cast<uint32_t>(kHeaderSize + size);
+    const auto fill = [&](uint8_t* to) { std::fill_n(to, size, uint8_t{1}); };
+    EXPECT_EQ(sender_->Send(
+                  header, fill, kNever, [] { return false; }, nullptr, nullptr, hold),
+              SendResult::kSent);
+  }
+  // How many bytes one read finds.
+  size_t Read() {
+    std::string bytes(1 << 20, '\0');
+    return static_cast<size_t>(std::max<ssize_t>(0, recv(peer_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT)));
+  }
+
+  Reactor reactor_{Spin::kNever};
+  Fd peer_;
+  std::unique_ptr<StreamWire> wire_;
+  std::unique_ptr<Sender<StreamWire>> sender_;
+};
+
+TEST_F(SenderTest, WhatIsHeldGoesWithTheNextFrame) {
+  Send(84, /*hold=*/true);
+  Send(84, /*hold=*/true);
+  EXPECT_EQ(Read(), 0u);
+  Send(84, /*hold=*/false);
+  EXPECT_EQ(Read(), 300u);
+}
+
+TEST_F(SenderTest, WhatIsHeldGoesWithAFrameOfAnotherCall) {
+  Send(84, /*hold=*/true);
+  EXPECT_TRUE(sender_->SendNow(FrameKind::kCancel, 2));
+  EXPECT_EQ(Read(), 100u + kHeaderSize);
+}
+
+TEST_F(SenderTest, WhatIsHeldGoesWhenAskedTo) {
+  sender_->FlushHeld();
+  Send(84, /*hold=*/true);
+  EXPECT_EQ(Read(), 0u);
+  sender_->FlushHeld();
+  EXPECT_EQ(Read(), 100u);
+}
+
+TEST_F(SenderTest, NotMuchIsHeld) {
+  size_t sent = 0, read = 0;
+  while ((read = Read()) == 0) {
+    Send(1008, /*hold=*/true);
+    sent += 1024;
+    ASSERT_LE(sent, 1u << 20);
+  }
+  EXPECT_EQ(read, sent);
+  EXPECT_LE(sent, 16u << 10);
+}
+
+}  // namespace
+}  // namespace nearcall
