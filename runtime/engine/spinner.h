@@ -15,8 +15,9 @@ namespace nearcall {
 // Sleeping costs the waker a system call and the sleeper tens of microseconds; spinning costs the CPU. The budget is
 // what one wait may spin for. A wait that ends within it restores the whole budget, one that does not halves it, down
 // to none. From none, one wait in kProbeEvery tries the whole budget again, so that better times are noticed. It takes
-// two to spin: a side that finds that it pays must go on for long enough for the other side to find out, too. On one
-// CPU the peer cannot run while we spin: the budget stays zero.
+// two to spin: a side that finds that it pays must go on for long enough for the other side to find out, too. Who may
+// run on one CPU only cannot know whether the peer has another one: it begins without a budget, and tries less and less
+// often while that does not pay.
 //
 // Threads: the poller's own.
 class Spinner {
@@ -30,12 +31,15 @@ class Spinner {
   void Begin() {
     passes_ = 0;
     limit_ = budget_;
-    if (budget_ == 0 && policy_ == Spin::kAdaptive) limit_ = ProbeBudget();
   }
 
   // After a fruitless look: whether to look again. Reads the clock on few passes only.
   bool KeepSpinning() {
-    if (limit_ == 0) return false;
+    if (limit_ == 0) {
+      // Only here does it show that this is a wait at all.
+      if (policy_ == Spin::kAdaptive) limit_ = ProbeBudget();
+      if (limit_ == 0) return false;
+    }
     ++passes_;
     if (passes_ % kPassesPerClock != 0) return true;
     const int64_t now = MonotonicNanos();
@@ -53,6 +57,7 @@ class Spinner {
     // Long waits are late hits: a thread that was descheduled while it spun learns nothing good from it.
     if (passes_ > kPassesPerClock && MonotonicNanos() - started_ > limit_) return Miss();
     budget_ = kMaxBudget;
+    probe_after_ = kProbeEvery;
   }
 
   // The wait was not over within the budget: the poller sleeps now.
@@ -66,10 +71,13 @@ class Spinner {
   static constexpr int64_t kMinBudget = 2'000;
   static constexpr uint32_t kPassesPerClock = 32;
   static constexpr uint32_t kProbeEvery = 64;
+  static constexpr uint32_t kProbeAtLeastEvery = 4096;
 
   int64_t ProbeBudget() {
-    if (++waits_without_ % kProbeEvery != 1) return 0;
-    return AllowedCpus() > 1 ? kMaxBudget : 0;
+    if (++waits_without_ < probe_after_) return 0;
+    waits_without_ = 0;
+    probe_after_ = AllowedCpus() > 1 ? kProbeEvery : std::min(std::max(2 * probe_after_, kProbeEvery), kProbeAtLeastEvery);
+    return kMaxBudget;
   }
 
   const Spin policy_;
@@ -77,7 +85,8 @@ class Spinner {
   int64_t limit_ = 0;  // of this wait
   int64_t started_ = 0;
   uint32_t passes_ = 0;
-  uint32_t waits_without_ = 0;
+  uint32_t waits_without_ = 0;  // since the last probe
+  uint32_t probe_after_ = 1;    // so many of them comes the next one
 };
 
 }  // namespace nearcall

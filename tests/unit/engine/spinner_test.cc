@@ -86,10 +86,38 @@ TEST(SpinnerTest, AdaptiveLearnsNothingFromWhatWasThereAtTheFirstLook) {
   EXPECT_LT(spun, 50);
 }
 
-TEST(SpinnerTest, AdaptiveDoesNotSpinOnOneCpu) {
+// The peer may have another CPU, or wait for this one.
+TEST(SpinnerTest, AdaptiveHardlySpinsOnOneCpuWhereItDoesNotPay) {
   const OnOneCpu one;
   Spinner spinner(Spin::kAdaptive);
-  for (int i = 0; i < 1000; ++i) EXPECT_EQ(Looks(&spinner), 0);
+  int spun = 0;
+  for (int i = 0; i < 20'000; ++i) spun += Looks(&spinner) > 0;
+  EXPECT_GT(spun, 2);
+  EXPECT_LT(spun, 15);
+}
+
+TEST(SpinnerTest, AdaptiveSpinsOnOneCpuWhereItPays) {
+  const OnOneCpu one;
+  Spinner spinner(Spin::kAdaptive);
+  spinner.Begin();
+  ASSERT_TRUE(spinner.KeepSpinning());
+  spinner.Hit();
+  EXPECT_GT(Looks(&spinner), 0);
+}
+
+// Between two waits a poller finds work at its first look: a look that is none of a wait's must not use a probe up.
+TEST(SpinnerTest, EveryWaitMayBeTheProbe) {
+  Spinner spinner(Spin::kAdaptive);
+  for (int i = 0; i < 20; ++i) Looks(&spinner);
+  int spun = 0;
+  for (int i = 0; i < 1000; ++i) {
+    spinner.Begin();
+    spinner.Hit();
+    spun += Looks(&spinner) > 0;
+    spinner.Begin();
+    spinner.Hit();
+  }
+  EXPECT_GT(spun, 2);
 }
 
 }  // namespace
