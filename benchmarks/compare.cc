@@ -1,0 +1,147 @@
+// Compares every transport of nearcall with what the machine charges for the same exchange (the floors) and with gRPC:
+// in one run, in turns, each server and each client in a process of its own, with the same messages.
+//
+//   ./bazelw run -c opt //benchmarks:compare                       # some minutes
+//   ./bazelw run -c opt //benchmarks:compare -- --quick            # 40 seconds
+//   ./bazelw run -c opt //benchmarks:compare -- --case='unary*'    # see --list
+//
+// docs/PERFORMANCE.md says what the rows mean. Wants two CPUs with nothing else to do, and marks rows where they had.
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "benchmarks/cases.h"
+#include "benchmarks/child.h"
+#include "benchmarks/contestant.h"
+#include "benchmarks/placement.h"
+#include "benchmarks/report.h"
+#include "benchmarks/runner.h"
+
+ABSL_FLAG(std::string, case, "*", "glob of the cases to measure, by name (unary) or in full (unary/64)");
+ABSL_FLAG(bool, quick, false, "fewer and shorter rounds, fewer steps");
+ABSL_FLAG(bool, list, false, "only print the names of the cases");
+ABSL_FLAG(std::string, json, "", "file for the rows, as an array of objects");
+ABSL_FLAG(std::string, plot, "", "file for the plots, as SVG");
+ABSL_FLAG(int, rounds, 0, "rounds of each case; 0: 9, or 3 with --quick");
+ABSL_FLAG(int, round_ms, 0, "how long a round measures; 0: 100, or 40 with --quick");
+ABSL_FLAG(std::string, role, "", "for this program itself");
+
+namespace nearcall::benchmarks {
+namespace {
+
+// What is being measured, on the terminal only: over and over on one line.
+void ShowProgress(const std::string& what) {
+  static const bool terminal = isatty(STDERR_FILENO) != 0;
+  if (terminal) {
+    fprintf(stderr, "\r\033[K%s", what.c_str());
+  } else if (absl::StrContains(what, "round 1 ") || what.empty()) {
+    static std::string last;
+    const std::string label = what.substr(0, what.find(": "));
+    if (label != last && !label.empty()) fprintf(stderr, "%s\n", label.c_str());
+    last = label;
+  }
+  fflush(stderr);
+}
+
+// `bazel run` starts programs in its own tree: a relative path means the caller's directory.
+std::string InCallersDirectory(const std::string& path) {
+  const char* const directory = getenv("BUILD_WORKING_DIRECTORY");
+  return path[0] == '/' || directory == nullptr ? path : absl::StrCat(directory, "/", path);
+}
+
+void WriteFile(const std::string& path, const std::string& content) {
+  std::ofstream file(InCallersDirectory(path));
+  file << content;
+  file.close();
+  if (!file) Die(absl::StrCat("cannot write ", path));
+}
+
+Effort EffortOfFlags() {
+  Effort effort;
+  effort.quick = absl::GetFlag(FLAGS_quick);
+  if (effort.quick) {
+    effort.rounds = 3;
+    effort.measure_us = 40'000;
+  }
+  if (absl::GetFlag(FLAGS_rounds) > 0) effort.rounds = absl::GetFlag(FLAGS_rounds);
+  if (absl::GetFlag(FLAGS_round_ms) > 0) effort.measure_us = absl::GetFlag(FLAGS_round_ms) * 1000;
+  return effort;
+}
+
+void SayWhere() {
+  const std::vector<int> cpus = UsableCpus();
+  double load[1] = {0};
+  getloadavg(load, 1);
+  printf("%zu CPUs, load %.2f before. ", cpus.size(), load[0]);
+  if (cpus.size() < 2) {
+    printf("One CPU for all: figures that take two are not to be had here.\n");
+  } else {
+    printf("Unless the case says otherwise clients are pinned to CPU %d and servers to CPU %d.\n", cpus.front(),
+           cpus.back());
+  }
+  printf("x floor: times the median of what the machine charges for the exchange. x gRPC: times better than gRPC.\n");
+  printf("BUSY: so many CPUs were taken by other processes, or stolen from the machine; believe such rows less.\n\n");
+}
+
+int Run() {
+  const std::vector<Case> cases = Cases(EffortOfFlags(), absl::GetFlag(FLAGS_case));
+  if (absl::GetFlag(FLAGS_list)) {
+    for (const Case& one : cases) printf("%s\n", one.label.c_str());
+    return 0;
+  }
+  if (cases.empty()) Die("no such case: see --list");
+  // Hundreds of connections take thousands of descriptors.
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  std::string directory = absl::StrCat(std::filesystem::temp_directory_path().string(), "/nearcall-compare-XXXXXX");
+  if (mkdtemp(directory.data()) == nullptr) Die("cannot make a directory for sockets");
+  SayWhere();
+  const absl::Time began = absl::Now();
+  std::vector<Row> rows;
+  {
+    size_t number = 0;
+    Runner runner(directory, EffortOfFlags(), [&number, &cases](const std::string& what) {
+      ShowProgress(absl::StrFormat("[%d/%d] %s", number, cases.size(), what));
+    });
+    for (const Case& one : cases) {
+      ++number;
+      for (Row& row : runner.Measure(one)) rows.push_back(std::move(row));
+    }
+  }
+  ShowProgress("");
+  std::filesystem::remove_all(directory);
+  printf("%s\n%s\ntook %.0f s\n", Table(rows).c_str(), Targets(rows).c_str(),
+         absl::ToDoubleSeconds(absl::Now() - began));
+  if (!absl::GetFlag(FLAGS_json).empty()) WriteFile(absl::GetFlag(FLAGS_json), Json(rows));
+  if (!absl::GetFlag(FLAGS_plot).empty()) WriteFile(absl::GetFlag(FLAGS_plot), Svg(rows));
+  return 0;
+}
+
+}  // namespace
+}  // namespace nearcall::benchmarks
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage("compares nearcall with the floors of the machine and with gRPC");
+  absl::ParseCommandLine(argc, argv);
+  const std::string role = absl::GetFlag(FLAGS_role);
+  if (role.empty()) return nearcall::benchmarks::Run();
+  return nearcall::benchmarks::RunChild(role == "server");
+}

@@ -1,0 +1,19 @@
+#include "benchmarks/floors/floors.h"
+
+#include "benchmarks/contestants.h"
+
+namespace nearcall::benchmarks {
+
+std::unique_ptr<Floor> NewFloor(const Setup& setup, bool server) {
+  const std::string& name = setup.contestant();
+  if (name == "cache-line") return NewCacheLine();
+  if (name == "eventfd") return NewEventfd();
+  if (name == "memcpy") return NewMemcpy();
+  if (name == "raw-unix") return NewUnixSocket(setup.address(), server, false);
+  if (name == "raw-unix-spin") return NewUnixSocket(setup.address(), server, true);
+  if (name == "raw-tcp") return NewTcpSocket(setup.address(), server, false);
+  if (name == "raw-tcp-spin") return NewTcpSocket(setup.address(), server, true);
+  return nullptr;
+}
+
+}  // namespace nearcall::benchmarks

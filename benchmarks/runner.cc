@@ -1,0 +1,188 @@
+#include "benchmarks/runner.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "benchmarks/cost.h"
+#include "benchmarks/placement.h"
+#include "runtime/base/clock.h"
+
+namespace nearcall::benchmarks {
+namespace {
+
+std::optional<double> Median(std::vector<double> values) {
+  if (values.empty()) return std::nullopt;
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+std::optional<double> Ratio(std::optional<double> above, std::optional<double> below) {
+  if (!above || !below || *below == 0) return std::nullopt;
+  return *above / *below;
+}
+
+// What a contestant's rounds have shown.
+struct Rounds {
+  std::vector<double> p50, p99, p999, rate, cpu, fairness;
+  std::vector<double> same_p50, same_p99, same_p999;
+  Histogram latency;
+  Histogram same_connection;
+
+  void Add(const Pair::Outcome& outcome) {
+    const Sample& sample = outcome.sample;
+    if (sample.latency().count_size() > 0) Note(sample.latency(), &latency, &p50, &p99, &p999);
+    if (sample.same_connection().count_size() > 0) {
+      Note(sample.same_connection(), &same_connection, &same_p50, &same_p99, &same_p999);
+    }
+    if (sample.seconds() > 0) rate.push_back(static_cast<double>(sample.counted()) / sample.seconds());
+    if (sample.calls() > 0) cpu.push_back(outcome.cpu_seconds * 1e6 / static_cast<double>(sample.calls()));
+    if (sample.most() > 0) {
+      fairness.push_back(static_cast<double>(sample.most()) /
+                         static_cast<double>(std::max<int64_t>(sample.least(), 1)));
+    }
+  }
+
+ private:
+  static void Note(const Buckets& buckets, Histogram* all, std::vector<double>* p50, std::vector<double>* p99,
+                   std::vector<double>* p999) {
+    Histogram histogram;
+    histogram.Add(buckets);
+    p50->push_back(histogram.Percentile(0.5) / 1e3);
+    p99->push_back(histogram.Percentile(0.99) / 1e3);
+    p999->push_back(histogram.Percentile(0.999) / 1e3);
+    all->Add(buckets);
+  }
+};
+
+// The time in which some CPU has been busy, or was stolen from this machine, in seconds over all CPUs.
+double BusySeconds() {
+  FILE* const file = fopen("/proc/stat", "re");
+  if (file == nullptr) return 0;
+  long long user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0, steal = 0;
+  const int fields = fscanf(file, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &user, &nice, &system, &idle, &wait,
+                            &irq, &softirq, &steal);
+  fclose(file);
+  if (fields != 8) return 0;
+  return static_cast<double>(user + nice + system + irq + softirq + steal) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+Row RowOf(const Case& one, const std::string& contestant, const Rounds& rounds) {
+  Row row;
+  row.measured = one;
+  row.label = one.label;
+  row.contestant = contestant;
+  row.p50 = Median(rounds.p50);
+  row.p99 = Median(rounds.p99);
+  row.p999 = Median(rounds.p999);
+  row.calls_per_s = Median(rounds.rate);
+  row.cpu_per_call = Median(rounds.cpu);
+  row.fairness = Median(rounds.fairness);
+  row.latency = rounds.latency;
+  return row;
+}
+
+void Compare(const Case& one, std::vector<Row>* rows) {
+  const auto find = [rows](const std::string& label, const std::string& contestant) -> const Row* {
+    for (const Row& row : *rows) {
+      if (row.label == label && row.contestant == contestant) return &row;
+    }
+    return nullptr;
+  };
+  for (Row& row : *rows) {
+    row.floor = FloorOf(one, row.contestant);
+    row.grpc = GrpcOf(one, row.contestant);
+    if (const Row* const floor = find(row.label, row.floor)) row.floor_ratio = Ratio(row.p50, floor->p50);
+    if (const Row* const grpc = find(row.label, row.grpc)) {
+      row.grpc_ratio =
+          IsThroughput(one.round.work()) ? Ratio(row.calls_per_s, grpc->calls_per_s) : Ratio(grpc->p50, row.p50);
+    }
+  }
+}
+
+}  // namespace
+
+Runner::Runner(std::string directory, const Effort& effort, std::function<void(const std::string&)> progress)
+    : directory_(std::move(directory)), effort_(effort), progress_(std::move(progress)), cpus_(UsableCpus()) {}
+
+Setup Runner::SetupFor(const Case& one, const std::string& contestant) const {
+  Setup setup;
+  setup.set_contestant(contestant);
+  setup.set_spin(one.spin);
+  setup.set_placement(one.placement);
+  setup.set_client_cpu(cpus_.front());
+  setup.set_server_cpu(cpus_.back());
+  return setup;
+}
+
+Pair* Runner::PairFor(const Case& one, const std::string& contestant) {
+  std::unique_ptr<Pair>& pair = pairs_[contestant];
+  if (pair == nullptr) pair = std::make_unique<Pair>(SetupFor(one, contestant), directory_);
+  return pair.get();
+}
+
+std::vector<Row> Runner::Measure(const Case& one) {
+  // Hundreds of connections may matter to what comes after them: those processes do not live on.
+  const std::string group = absl::StrCat(one.placement, " ", one.spin, " ", one.round.work() == CLIENTS);
+  if (group != group_) pairs_.clear();
+  group_ = group;
+  const int64_t began = MonotonicNanos();
+  const double busy_before = BusySeconds();
+  double own_cpu = 0;
+  std::vector<Row> rows;
+  if (one.cost) {
+    pairs_.clear();
+    rows = MeasureCost(one);
+  } else {
+    std::map<std::string, Rounds> rounds;
+    for (int round = 0; round < one.rounds; ++round) {
+      for (const std::string& contestant : one.contestants) {
+        progress_(absl::StrCat(one.label, ": round ", round + 1, " of ", one.rounds, ", ", contestant));
+        const Pair::Outcome outcome = PairFor(one, contestant)->Run(one.round);
+        own_cpu += outcome.cpu_seconds;
+        rounds[contestant].Add(outcome);
+      }
+    }
+    for (const std::string& contestant : one.contestants) {
+      Rounds& all = rounds[contestant];
+      rows.push_back(RowOf(one, contestant, all));
+      if (one.round.work() != SLEEPER) continue;
+      rows.back().label = "sleeper/other-connection";
+      std::swap(all.p50, all.same_p50);
+      std::swap(all.p99, all.same_p99);
+      std::swap(all.p999, all.same_p999);
+      std::swap(all.latency, all.same_connection);
+      rows.push_back(RowOf(one, contestant, all));
+      rows.back().label = "sleeper/same-connection";
+      rows.back().calls_per_s.reset();
+    }
+  }
+  const double seconds = static_cast<double>(MonotonicNanos() - began) / 1e9;
+  const double others = std::max(BusySeconds() - busy_before - own_cpu, 0.0) / seconds;
+  for (Row& row : rows) row.others_cpu = one.cost ? 0 : others;
+  Compare(one, &rows);
+  return rows;
+}
+
+std::vector<Row> Runner::MeasureCost(const Case& one) {
+  std::vector<Row> rows;
+  for (const std::string& contestant : one.contestants) {
+    progress_(absl::StrCat(one.label, ": ", contestant));
+    Row row;
+    row.measured = one;
+    row.label = one.label;
+    row.contestant = contestant;
+    row.cost = CostOf(SetupFor(one, contestant), directory_, one.round, effort_.quick);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace nearcall::benchmarks
