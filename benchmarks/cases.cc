@@ -65,6 +65,15 @@ void AddUnary(const Effort& effort, List* list) {
   free.placement = FREE;
 }
 
+// The more clients there are, the longer it takes until each has had its turn on the CPU.
+Case& AddClients(const char* name, int clients, const Names& contestants, const Effort& effort, List* list) {
+  Case& one = list->Add(name, absl::StrCat(clients), CLIENTS, 64, clients, contestants);
+  const int longer = effort.quick ? 2 : clients < 64 ? 3 : 10;
+  one.round.set_measure_us(longer * effort.measure_us);
+  one.rounds = std::min(effort.rounds, effort.quick ? 2 : 3);
+  return one;
+}
+
 void AddThroughput(const Effort& effort, List* list) {
   for (const int calls : {1, 8, 64}) {
     list->Add("in-flight", absl::StrCat(calls), IN_FLIGHT, 64, calls, kTransports + kGrpcCallback);
@@ -83,16 +92,18 @@ void AddThroughput(const Effort& effort, List* list) {
     one.spin = spin;
   }
   const std::vector<int> all = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+  const Names connected = {"shm", "unix", "tcp", "grpc-unix"};
   for (const int clients : effort.quick ? std::vector<int>{1, 8, 64, 512} : all) {
-    Case& one = list->Add("clients", absl::StrCat(clients), CLIENTS, 64, clients, {"shm", "unix", "tcp", "grpc-unix"});
-    one.round.set_measure_us(3 * effort.measure_us);
-    one.rounds = std::min(effort.rounds, effort.quick ? 2 : 5);
+    AddClients("clients", clients, connected, effort, list);
+  }
+  for (const int clients : effort.quick ? std::vector<int>{512} : std::vector<int>{8, 64, 512}) {
+    AddClients("clients-no-spin", clients, {"shm", "unix", "tcp"}, effort, list).spin = NEVER;
   }
 }
 
 void AddRest(const Effort& effort, List* list) {
   Case& sleeper = list->Add("sleeper", "", SLEEPER, 64, 2, kTransports + Names{"grpc-unix"});
-  sleeper.round.set_measure_us(std::min<int64_t>(effort.measure_us * 25, 1'000'000));
+  sleeper.round.set_measure_us(std::min<int64_t>(effort.measure_us * 20, 1'000'000));
   sleeper.rounds = effort.quick ? 1 : std::min(effort.rounds, 3);
   Case& cost = list->Add("cost", "", UNARY, 64, 100, {"shm", "unix", "tcp", "grpc-unix", "grpc-tcp"});
   cost.cost = true;

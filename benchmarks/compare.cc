@@ -38,7 +38,7 @@ ABSL_FLAG(bool, list, false, "only print the names of the cases");
 ABSL_FLAG(std::string, json, "", "file for the rows, as an array of objects");
 ABSL_FLAG(std::string, plot, "", "file for the plots, as SVG");
 ABSL_FLAG(int, rounds, 0, "rounds of each case; 0: 9, or 3 with --quick");
-ABSL_FLAG(int, round_ms, 0, "how long a round measures; 0: 100, or 40 with --quick");
+ABSL_FLAG(int, round_ms, 0, "how long a round measures; 0: 100, or 30 with --quick");
 ABSL_FLAG(std::string, role, "", "for this program itself");
 
 namespace nearcall::benchmarks {
@@ -76,7 +76,7 @@ Effort EffortOfFlags() {
   effort.quick = absl::GetFlag(FLAGS_quick);
   if (effort.quick) {
     effort.rounds = 3;
-    effort.measure_us = 40'000;
+    effort.measure_us = 30'000;
   }
   if (absl::GetFlag(FLAGS_rounds) > 0) effort.rounds = absl::GetFlag(FLAGS_rounds);
   if (absl::GetFlag(FLAGS_round_ms) > 0) effort.measure_us = absl::GetFlag(FLAGS_round_ms) * 1000;

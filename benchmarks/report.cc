@@ -25,7 +25,7 @@ std::string Cell(const std::optional<double>& value, const char* unit = "") {
 std::string Rate(const std::optional<double>& value) {
   if (!value) return "-";
   std::string digits = absl::StrFormat("%.0f", *value);
-  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
+  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), 1, ',');
   return digits;
 }
 

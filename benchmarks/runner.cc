@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "benchmarks/binary_size.h"
 #include "benchmarks/cost.h"
 #include "benchmarks/placement.h"
 #include "runtime/base/clock.h"
@@ -89,6 +90,21 @@ Row RowOf(const Case& one, const std::string& contestant, const Rounds& rounds) 
   return row;
 }
 
+// What other connections have seen of a handler that sleeps is in `rows`; here comes what its own has seen.
+void AddSameConnection(const Case& one, std::map<std::string, Rounds>* rounds, std::vector<Row>* rows) {
+  for (Row& row : *rows) row.label = "sleeper/other-connection";
+  for (const std::string& contestant : one.contestants) {
+    Rounds& all = (*rounds)[contestant];
+    all.p50 = all.same_p50;
+    all.p99 = all.same_p99;
+    all.p999 = all.same_p999;
+    all.latency = all.same_connection;
+    rows->push_back(RowOf(one, contestant, all));
+    rows->back().label = "sleeper/same-connection";
+    rows->back().calls_per_s.reset();
+  }
+}
+
 void Compare(const Case& one, std::vector<Row>* rows) {
   const auto find = [rows](const std::string& label, const std::string& contestant) -> const Row* {
     for (const Row& row : *rows) {
@@ -150,19 +166,8 @@ std::vector<Row> Runner::Measure(const Case& one) {
         rounds[contestant].Add(outcome);
       }
     }
-    for (const std::string& contestant : one.contestants) {
-      Rounds& all = rounds[contestant];
-      rows.push_back(RowOf(one, contestant, all));
-      if (one.round.work() != SLEEPER) continue;
-      rows.back().label = "sleeper/other-connection";
-      std::swap(all.p50, all.same_p50);
-      std::swap(all.p99, all.same_p99);
-      std::swap(all.p999, all.same_p999);
-      std::swap(all.latency, all.same_connection);
-      rows.push_back(RowOf(one, contestant, all));
-      rows.back().label = "sleeper/same-connection";
-      rows.back().calls_per_s.reset();
-    }
+    for (const std::string& contestant : one.contestants) rows.push_back(RowOf(one, contestant, rounds[contestant]));
+    if (one.round.work() == SLEEPER) AddSameConnection(one, &rounds, &rows);
   }
   const double seconds = static_cast<double>(MonotonicNanos() - began) / 1e9;
   const double others = std::max(BusySeconds() - busy_before - own_cpu, 0.0) / seconds;
@@ -181,6 +186,14 @@ std::vector<Row> Runner::MeasureCost(const Case& one) {
     row.contestant = contestant;
     row.cost = CostOf(SetupFor(one, contestant), directory_, one.round, effort_.quick);
     rows.push_back(std::move(row));
+  }
+  for (const char* const program : {"nearcall", "grpc"}) {
+    Row row;
+    row.measured = one;
+    row.label = "binary";
+    row.contestant = program;
+    row.cost = SizeOf(program);
+    if (!row.cost.empty()) rows.push_back(std::move(row));
   }
   return rows;
 }
