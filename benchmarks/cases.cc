@@ -112,14 +112,16 @@ void AddRest(const Effort& effort, List* list) {
 
 }  // namespace
 
-std::vector<Case> Cases(const Effort& effort, const std::string& glob) {
+std::vector<Case> Cases(const Effort& effort, const std::vector<std::string>& globs) {
   List list(effort);
   AddUnary(effort, &list);
   AddThroughput(effort, &list);
   AddRest(effort, &list);
   std::vector<Case> cases = list.Take();
-  const auto unwanted = [&glob](const Case& one) {
-    return fnmatch(glob.c_str(), one.label.c_str(), 0) != 0 && fnmatch(glob.c_str(), one.name.c_str(), 0) != 0;
+  const auto unwanted = [&globs](const Case& one) {
+    return std::none_of(globs.begin(), globs.end(), [&one](const std::string& glob) {
+      return fnmatch(glob.c_str(), one.label.c_str(), 0) == 0 || fnmatch(glob.c_str(), one.name.c_str(), 0) == 0;
+    });
   };
   cases.erase(std::remove_if(cases.begin(), cases.end(), unwanted), cases.end());
   return cases;

@@ -27,8 +27,8 @@ struct Effort {
   bool quick = false;
 };
 
-// All cases whose name or label matches `glob`, in the order in which they are best measured.
-std::vector<Case> Cases(const Effort& effort, const std::string& glob);
+// All cases whose name or label matches one of `globs`, in the order in which they are best measured.
+std::vector<Case> Cases(const Effort& effort, const std::vector<std::string>& globs);
 
 // The floor that a contestant is compared with in a case, and the gRPC. Empty where there is none.
 std::string FloorOf(const Case& one, const std::string& contestant);

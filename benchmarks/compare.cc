@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -32,7 +33,9 @@
 #include "benchmarks/report.h"
 #include "benchmarks/runner.h"
 
-ABSL_FLAG(std::string, case, "*", "glob of the cases to measure, by name (unary) or in full (unary/64)");
+ABSL_FLAG(std::vector<std::string>, case, {"*"},
+          "globs of the cases to measure, by name (unary) or in full (unary/64)");
+ABSL_FLAG(std::vector<std::string>, contestants, {}, "measure these only: shm,cache-line; empty: all");
 ABSL_FLAG(bool, quick, false, "fewer and shorter rounds, fewer steps");
 ABSL_FLAG(bool, list, false, "only print the names of the cases");
 ABSL_FLAG(std::string, json, "", "file for the rows, as an array of objects");
@@ -98,8 +101,22 @@ void SayWhere() {
   printf("BUSY: so many CPUs were taken by other processes, or stolen from the machine; believe such rows less.\n\n");
 }
 
+std::vector<Case> CasesOfFlags() {
+  std::vector<Case> cases = Cases(EffortOfFlags(), absl::GetFlag(FLAGS_case));
+  const std::vector<std::string> wanted = absl::GetFlag(FLAGS_contestants);
+  if (wanted.empty()) return cases;
+  const auto unwanted = [&wanted](const std::string& name) {
+    return std::find(wanted.begin(), wanted.end(), name) == wanted.end();
+  };
+  for (Case& one : cases) {
+    std::vector<std::string>& all = one.contestants;
+    all.erase(std::remove_if(all.begin(), all.end(), unwanted), all.end());
+  }
+  return cases;
+}
+
 int Run() {
-  const std::vector<Case> cases = Cases(EffortOfFlags(), absl::GetFlag(FLAGS_case));
+  const std::vector<Case> cases = CasesOfFlags();
   if (absl::GetFlag(FLAGS_list)) {
     for (const Case& one : cases) printf("%s\n", one.label.c_str());
     return 0;

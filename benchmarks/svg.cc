@@ -157,8 +157,10 @@ std::string Distribution(const std::vector<Row>& rows, double x) {
     label = row.label;
     Line& line = LineOf(row.contestant, &lines);
     for (const auto& [fraction, nanos] : row.latency.Distribution()) {
-      const double slower = std::max(1 - fraction, 1e-5);
-      line.points.emplace_back(-std::log10(slower), std::log10(std::max(nanos, 10.0) / 1e3));
+      const double slower = -std::log10(std::max(1 - fraction, 1e-4));
+      // A line needs no more points than can be seen.
+      if (!line.points.empty() && slower - line.points.back().first < 0.01) continue;
+      line.points.emplace_back(slower, std::log10(std::max(nanos, 10.0) / 1e3));
     }
   }
   if (lines.empty()) return "";
