@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,6 +117,8 @@ Child::Child(const Setup& setup, bool server, const std::array<int, 3>& shared)
   }
   close(ends[1]);
   control_ = ends[0];
+  const timeval patience{60, 0};
+  setsockopt(control_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   Ready ready;
   if (!SendPacket(control_, setup) || !ReceivePacket(control_, &ready)) Die(absl::StrCat(name_, " does not start"));
   address_ = ready.address();
@@ -133,7 +136,7 @@ void Child::Start(const Round& round) {
 
 Sample Child::Finish() {
   Sample sample;
-  if (!ReceivePacket(control_, &sample)) Die(absl::StrCat(name_, " has died"));
+  if (!ReceivePacket(control_, &sample)) Die(absl::StrCat(name_, " has died, or does not answer"));
   return sample;
 }
 

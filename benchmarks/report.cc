@@ -38,7 +38,7 @@ std::string CostTable(const std::vector<Row>& rows) {
   std::string table;
   for (const Row& row : rows) {
     if (row.cost.empty()) continue;
-    absl::StrAppendFormat(&table, "%-26s %-18s", row.label, row.contestant);
+    absl::StrAppendFormat(&table, "%-10s %-10s", row.label, row.contestant);
     for (const auto& [name, value] : row.cost) absl::StrAppend(&table, " ", name, " ", Short(value));
     absl::StrAppend(&table, "\n");
   }
@@ -58,13 +58,13 @@ std::string Table(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (!row.cost.empty()) continue;
     if (last.empty()) {
-      absl::StrAppendFormat(&table, "%-26s %-18s %10s %10s %10s %12s %9s %8s %8s %8s\n", "case", "contestant", "p50 us",
+      absl::StrAppendFormat(&table, "%-25s %-18s %8s %8s %8s %11s %8s %8s %8s %8s\n", "case", "contestant", "p50 us",
                             "p99 us", "p99.9 us", "per second", "CPU us", "x floor", "x gRPC", "max/min");
     } else if (row.label != last) {
       absl::StrAppend(&table, "\n");
     }
     last = row.label;
-    absl::StrAppendFormat(&table, "%-26s %-18s %10s %10s %10s %12s %9s %8s %8s %8s%s\n", row.label, row.contestant,
+    absl::StrAppendFormat(&table, "%-25s %-18s %8s %8s %8s %11s %8s %8s %8s %8s%s\n", row.label, row.contestant,
                           Cell(row.p50), Cell(row.p99), Cell(row.p999), Rate(row.calls_per_s), Cell(row.cpu_per_call),
                           Cell(row.floor_ratio), Cell(row.grpc_ratio), Cell(row.fairness),
                           row.others_cpu > kBusy ? absl::StrFormat("  BUSY %.2f", row.others_cpu) : "");
