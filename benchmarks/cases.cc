@@ -65,12 +65,11 @@ void AddUnary(const Effort& effort, List* list) {
   free.placement = FREE;
 }
 
-// The more clients there are, the longer it takes until each has had its turn on the CPU.
+// Clients that spin keep their CPU for some milliseconds each: it takes long until each of many has had several turns.
 Case& AddClients(const char* name, int clients, const Names& contestants, const Effort& effort, List* list) {
   Case& one = list->Add(name, absl::StrCat(clients), CLIENTS, 64, clients, contestants);
-  const int longer = effort.quick ? 2 : clients < 64 ? 3 : 10;
-  one.round.set_measure_us(longer * effort.measure_us);
-  one.rounds = std::min(effort.rounds, effort.quick ? 2 : 3);
+  one.round.set_measure_us((effort.quick ? 2 : std::max(3, clients / 10)) * effort.measure_us);
+  one.rounds = std::min(effort.rounds, 2);
   return one;
 }
 

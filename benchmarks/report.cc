@@ -34,13 +34,20 @@ const char* NameOf(Placement placement) {
 }
 const char* NameOf(SpinPolicy spin) { return spin == ADAPTIVE ? "adaptive" : spin == NEVER ? "never" : "always"; }
 
+// Rows that tell the same things follow each other, below a line of names.
 std::string CostTable(const std::vector<Row>& rows) {
   std::string table;
+  std::string last;
   for (const Row& row : rows) {
     if (row.cost.empty()) continue;
-    absl::StrAppendFormat(&table, "%-10s %-10s", row.label, row.contestant);
-    for (const auto& [name, value] : row.cost) absl::StrAppend(&table, " ", name, " ", Short(value));
-    absl::StrAppend(&table, "\n");
+    std::string names = absl::StrFormat("%-6s %-9s", "case", "of");
+    std::string values = absl::StrFormat("%-6s %-9s", row.label, row.contestant);
+    for (const auto& [name, value] : row.cost) {
+      absl::StrAppend(&names, " ", name);
+      absl::StrAppendFormat(&values, " %*s", static_cast<int>(name.size()), Short(value));
+    }
+    absl::StrAppend(&table, names == last ? "" : absl::StrCat(last.empty() ? "" : "\n", names, "\n"), values, "\n");
+    last = names;
   }
   return table;
 }
