@@ -50,7 +50,7 @@ class Chart {
   Chart(double x, std::string title, std::vector<Tick> x_ticks, std::vector<Tick> y_ticks)
       : left_(x + kLeft), title_(std::move(title)), x_ticks_(std::move(x_ticks)), y_ticks_(std::move(y_ticks)) {}
 
-  std::string Draw(const std::vector<Line>& lines, const char* x_name, const char* y_name) const {
+  std::string Draw(const std::vector<Line>& lines, const char* x_name) const {
     std::string svg;
     Text(left_, kTop - 16, "start", 15, title_, &svg);
     const double floor = kHeight - kBottom;
@@ -63,7 +63,6 @@ class Chart {
       Text(left_ - 6, Y(tick.at) + 4, "end", 11, tick.label, &svg);
     }
     Text(left_ + (kWidth - kLeft - kRight) / 2, floor + 34, "middle", 12, x_name, &svg);
-    Text(left_ - 60, kTop - 2, "start", 12, y_name, &svg);
     for (size_t i = 0; i < lines.size(); ++i) DrawLine(lines[i], i, &svg);
     return svg;
   }
@@ -143,7 +142,7 @@ std::string LatencyOverSize(const std::vector<Row>& rows) {
   }
   if (sizes.size() < 2) return "";
   return Chart(0, "Median of a round trip over the size of its payload", sizes, TimeTicks(lines))
-      .Draw(lines, "bytes each way", "");
+      .Draw(lines, "bytes each way");
 }
 
 // How long the slowest tenth, hundredth, ... take: the axis is the logarithm of the share that is slower.
@@ -167,7 +166,7 @@ std::string Distribution(const std::vector<Row>& rows, double x) {
   const std::vector<Tick> percentiles = {{0, "0%"},  {0.30103, "50%"}, {1, "90%"},
                                          {2, "99%"}, {3, "99.9%"},     {4, "99.99%"}};
   return Chart(x, absl::StrCat("Distribution of round trips, ", label), percentiles, TimeTicks(lines))
-      .Draw(lines, "share of calls that are as fast", "");
+      .Draw(lines, "share of calls that are as fast");
 }
 
 }  // namespace
