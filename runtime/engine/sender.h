@@ -151,7 +151,7 @@ class Sender {
     fill(reinterpret_cast<uint8_t*>(frame.data()) + kHeaderSize);
     backlog_.push_back(std::move(frame));
     has_waiting_.store(true, std::memory_order_relaxed);
-    wire_->WantRoom(true);
+    WantRoom(true);
     reactor_->Nudge(owner_);
     CountUnsent();
     return true;
@@ -251,6 +251,7 @@ class Sender {
   struct Waiter {
     WaitSpot* spot = nullptr;
     size_t size = 0;
+    bool told = false;  // that there is room; it will come for it, or ask anew
     std::unique_ptr<Parcel> parcel;
   };
 
@@ -328,25 +329,44 @@ class Sender {
     line_.push_back(waiter);
     ++parcels_;
     has_waiting_.store(true, std::memory_order_seq_cst);
-    wire_->WantRoom(true);
+    if (!line_.front()->told) WantRoom(true);
     reactor_->Nudge(owner_);
     CountUnsent();
     return false;
   }
 
-  // The first in line may be another one, or there may be room for it.
+  // The first in line may be another one, or there may be room for it. A thread that was told so need not be told again,
+  // and the poller must not stay awake for it: on one CPU that would keep it from coming.
   void LineHasMoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (!line_.empty()) {
-      const Waiter& first = *line_.front();
-      if (first.spot != nullptr && wire_->Claim(first.size) != nullptr) first.spot->Notify();
-    } else if (backlog_.empty()) {
-      StopWaiting();
+    if (!backlog_.empty()) return;
+    if (line_.empty()) return StopWaiting();
+    Waiter* const first = line_.front();
+    if (first->spot == nullptr) {
+      WantRoom(true);
+      return;
     }
+    if (first->told || !HasRoom(first->size)) return;
+    first->told = true;
+    WantRoom(false);
+    first->spot->Notify();
+  }
+
+  // If not, asks for it.
+  bool HasRoom(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (wire_->Claim(size) != nullptr) return true;
+    return WantRoom(true) && wire_->Claim(size) != nullptr;
+  }
+
+  // False: that is so already.
+  bool WantRoom(bool want) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (std::exchange(wants_room_, want) == want) return false;
+    wire_->WantRoom(want);
+    return true;
   }
 
   void StopWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     has_waiting_.store(false, std::memory_order_relaxed);
-    wire_->WantRoom(false);
+    WantRoom(false);
   }
 
   // The slow path of Send: stands in line.
@@ -362,7 +382,7 @@ class Sender {
       line_.push_back(&self);
       has_waiting_.exchange(true,
                             std::memory_order_seq_cst);  // then aborted() is looked at; WakeWaiting the other way round
-      wire_->WantRoom(true);
+      if (!line_.front()->told) WantRoom(true);
     }
     reactor_->Nudge(owner_);  // a poller that sleeps does not watch for room yet
     SendResult result = SendResult::kTimedOut;
@@ -376,9 +396,14 @@ class Sender {
           internal::MutexLock lock(&mu_);
           if (closed_) {
             result = SendResult::kClosed;
-          } else if (line_.front() == &self && backlog_.empty() && TrySend(header, fill, position)) {
-            Flush();
-            result = SendResult::kSent;
+          } else if (line_.front() == &self && backlog_.empty()) {
+            if (TrySend(header, fill, position)) {
+              Flush();
+              result = SendResult::kSent;
+            } else if (std::exchange(self.told, false)) {  // others were quicker
+              LineHasMoved();
+              reactor_->Nudge(owner_);
+            }
           }
           return result != SendResult::kTimedOut;
         },
@@ -401,6 +426,7 @@ class Sender {
   internal::Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   bool counted_unsent_ ABSL_GUARDED_BY(mu_) = false;
+  bool wants_room_ ABSL_GUARDED_BY(mu_) = false;  // the Wire was asked to wake us for it
   std::vector<WaitSpot*> flush_waiters_ ABSL_GUARDED_BY(mu_);
   std::deque<Waiter*> line_ ABSL_GUARDED_BY(mu_);
   size_t parcels_ ABSL_GUARDED_BY(mu_) = 0;  // in the line

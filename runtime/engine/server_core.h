@@ -75,8 +75,8 @@ class ServerCore {
     if (connections_.erase(connection) != 0) connection_count_.fetch_sub(1, std::memory_order_relaxed);
   }
 
-  // For max_concurrent_calls: a call counts from its request to just before its answer is sent, so that a caller that has
-  // its answer never finds itself in the way. Whether one more may begin: poller; the end: any thread.
+  // For max_concurrent_calls: a call counts from its request to just before its answer is sent, so that a caller that
+  // has its answer never finds itself in the way. Whether one more may begin: poller; the end: any thread.
   bool CountCall() {
     const int limit = options_.max_concurrent_calls;
     if (limit < 0) return true;

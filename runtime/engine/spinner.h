@@ -71,12 +71,13 @@ class Spinner {
   static constexpr int64_t kMinBudget = 2'000;
   static constexpr uint32_t kPassesPerClock = 32;
   static constexpr uint32_t kProbeEvery = 64;
-  static constexpr uint32_t kProbeAtLeastEvery = 4096;
+  static constexpr uint32_t kProbeAtLeastEvery = 512;
 
   int64_t ProbeBudget() {
     if (++waits_without_ < probe_after_) return 0;
     waits_without_ = 0;
-    probe_after_ = AllowedCpus() > 1 ? kProbeEvery : std::min(std::max(2 * probe_after_, kProbeEvery), kProbeAtLeastEvery);
+    probe_after_ =
+        AllowedCpus() > 1 ? kProbeEvery : std::min(std::max(2 * probe_after_, kProbeEvery), kProbeAtLeastEvery);
     return kMaxBudget;
   }
 

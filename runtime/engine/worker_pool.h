@@ -43,7 +43,8 @@ class WorkerPool {
   // The same for what ought to be short, like a reactor's reactions: however much of it there is, it takes few threads,
   // and one more for each tick in which none of them gets on.
   void SubmitShort(Runnable* work);
-  // A handler is about to run on the poller's own thread: whether it may, or must wait its turn (Submit). Leave follows.
+  // A handler is about to run on the poller's own thread: whether it may, or must wait its turn (Submit). Leave
+  // follows.
   bool Enter() {
     if (max_handlers_ < 0) return true;
     if (handlers_.fetch_add(1, std::memory_order_acq_rel) < max_handlers_) return true;
