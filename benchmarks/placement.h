@@ -13,10 +13,6 @@ namespace nearcall::benchmarks {
 std::vector<int> UsableCpus();
 
 // Puts the calling thread, and those that it starts from now on, where the client or the server is to run.
-//
-// A process that is pinned to one CPU never spins under the adaptive policy: as a rule its peer is then there, too.
-// Where the two are pinned APART that would be wrong, and what is to be measured is how two processes with a CPU each
-// fare. So this program has a sched_getaffinity of its own, which then tells whoever asks that there are two CPUs.
 void Place(const Setup& setup, bool server);
 
 // The same for a while.
