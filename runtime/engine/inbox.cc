@@ -1,5 +1,6 @@
 #include "runtime/engine/inbox.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -20,14 +21,12 @@ Inbox::Put Inbox::PutFrame(const Frame& frame, bool trusted) {
         PutWhole(frame.payload, size, trusted);
       } else {
         if (size == 0) return Put::kViolation;
-        partial_.assign(reinterpret_cast<const char*>(frame.payload), size);
-        partial_left_ = left;
+        partial_left_ = total;
+        AppendPartial(frame.payload, size);
       }
     } else {
       if (size == 0 || size + left != partial_left_) return Put::kViolation;
-      // Grows by what arrived, never by what was announced.
-      partial_.append(reinterpret_cast<const char*>(frame.payload), size);
-      partial_left_ = left;
+      AppendPartial(frame.payload, size);
       if (left == 0 && !closed_) {
         const Length length = kBig;
         arrived_.append(reinterpret_cast<const char*>(&length), sizeof length);
@@ -46,6 +45,17 @@ Inbox::Put Inbox::PutFrame(const Frame& frame, bool trusted) {
     WakeReader();
   }
   return Put::kOk;
+}
+
+void Inbox::AppendPartial(const uint8_t* data, size_t size) {
+  // Memory is set aside for what arrived, a few times over, never for what was announced.
+  constexpr size_t kGrowth = 4;
+  const size_t needed = partial_.size() + size;
+  if (needed > partial_.capacity()) {
+    partial_.reserve(std::min<size_t>(partial_.size() + partial_left_, kGrowth * needed));
+  }
+  partial_.append(reinterpret_cast<const char*>(data), size);
+  partial_left_ -= size;
 }
 
 Inbox::Put Inbox::PutMessage(const uint8_t* data, size_t size, bool trusted) {

@@ -71,6 +71,8 @@ class Inbox {
   // A buffer that has grown beyond this is given back when it is empty.
   static constexpr size_t kKeptBytes = 128 * 1024;
 
+  // One fragment more of a message.
+  void AppendPartial(const uint8_t* data, size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Spend(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutWhole(const uint8_t* data, size_t size, bool trusted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void WakeReader() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "nearcall/internal/message.h"
@@ -37,15 +38,15 @@ SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uin
     return sender->Send(
         header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position, context, hold);
   }
-  std::string bytes(out.size, '\0');
-  out.message.SerializeTo(reinterpret_cast<uint8_t*>(bytes.data()));
-  for (size_t sent = 0; sent < bytes.size();) {
-    const size_t part = std::min(room, bytes.size() - sent);
+  const std::unique_ptr<uint8_t[]> bytes(new uint8_t[out.size]);  // not cleared
+  out.message.SerializeTo(bytes.get());
+  for (size_t sent = 0; sent < out.size;) {
+    const size_t part = std::min(room, out.size - sent);
     header.size = static_cast<uint32_t>(kHeaderSize + part);
-    header.extra = static_cast<uint32_t>(bytes.size() - sent - part);
+    header.extra = static_cast<uint32_t>(out.size - sent - part);
     if (header.extra == 0) header.flags = flags;
     const SendResult result = sender->Send(
-        header, [&](uint8_t* to) { std::memcpy(to, bytes.data() + sent, part); }, deadline, aborted, position, context);
+        header, [&](uint8_t* to) { std::memcpy(to, bytes.get() + sent, part); }, deadline, aborted, position, context);
     if (result != SendResult::kSent) return result;
     sent += part;
   }
