@@ -3,11 +3,14 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
-#include <utility>
+#include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "runtime/stream/stream_wire.h"
+#include "tests/testing/watchdog.h"
 
 namespace nearcall {
 namespace {
@@ -81,6 +84,36 @@ TEST_F(SenderTest, NotMuchIsHeld) {
   }
   EXPECT_EQ(read, sent);
   EXPECT_LE(sent, 16u << 10);
+}
+
+// On one CPU a poller that stays awake keeps away the very thread that it waits for.
+TEST_F(SenderTest, ThePollerMaySleepOnceAThreadWasToldOfRoom) {
+  ASSERT_TRUE(reactor_.TryAcquire());  // this thread polls; the other one waits to be told
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kMessage);
+  header.call = 1;
+  header.size = kMaxFrameSize;
+  const auto fill = [](uint8_t* to) { std::fill_n(to, kMaxFrameSize - kHeaderSize, uint8_t{1}); };
+  absl::Notification waits, may_go_on;
+  std::thread writer([&] {
+    int looks = 0;
+    const auto aborted = [&] {
+      if (++looks == 1) waits.Notify();
+      if (looks > 2) may_go_on.WaitForNotification();  // awake again
+      return false;
+    };
+    // More than there is room for: each Send but the last finds some.
+    while (looks == 0) EXPECT_EQ(sender_->Send(header, fill, kNever, aborted), SendResult::kSent);
+  });
+  waits.WaitForNotification();
+  testing::Await([&] { return wire_->wants_write(); });
+  while (wire_->wants_write()) {
+    Read();
+    sender_->Service();
+  }
+  may_go_on.Notify();
+  reactor_.Release();
+  writer.join();
 }
 
 }  // namespace
