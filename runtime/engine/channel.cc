@@ -335,6 +335,9 @@ std::shared_ptr<Channel> CreatePlainChannel(const std::string& text, const Chann
     absl::StatusOr<Transport*> found = FindTransport(*address);
     unusable = found.ok() ? (*found)->Check(*address) : found.status();
     if (found.ok()) transport = *found;
+    if (unusable.ok()) {
+      if (std::shared_ptr<Channel> channel = transport->MakeChannel(*address, options)) return channel;
+    }
   } else {
     address = Address{text, "", ""};
   }

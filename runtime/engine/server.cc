@@ -164,7 +164,10 @@ void RunningServer::ShutdownBy(int64_t deadline) {
     mu_.Lock();
   }
   if (!Await(&idle_, deadline)) {
-    core_.reactor()->Post([this] { core_.CancelCalls(); });
+    core_.reactor()->Post([this] {
+      core_.CancelCalls();
+      for (const std::unique_ptr<Listener>& listener : listeners_) listener->CancelCalls();
+    });
     Await(&idle_, kNever);
   }
   // What the calls came to is on its way; whoever does not read it holds nobody up for long.

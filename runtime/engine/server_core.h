@@ -76,12 +76,15 @@ class ServerCore {
   }
 
   // For max_concurrent_calls: a call counts from its request to just before its answer is sent, so that a caller that
-  // has its answer never finds itself in the way. Whether one more may begin: poller; the end: any thread.
+  // has its answer never finds itself in the way. Any thread; CountCall says whether one more may begin.
   bool CountCall() {
     const int limit = options_.max_concurrent_calls;
     if (limit < 0) return true;
-    if (counted_calls_.load(std::memory_order_acquire) >= limit) return false;
-    counted_calls_.fetch_add(1, std::memory_order_relaxed);
+    int calls = counted_calls_.load(std::memory_order_relaxed);
+    do {
+      if (calls >= limit) return false;
+    } while (!counted_calls_.compare_exchange_weak(calls, calls + 1, std::memory_order_acquire,
+                                                   std::memory_order_relaxed));
     return true;
   }
   void UncountCall() {

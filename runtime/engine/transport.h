@@ -46,6 +46,8 @@ class Listener {
   virtual void Start() = 0;
   // Accepts no more, frees the address.
   virtual void Stop() = 0;
+  // Cancels the calls that are not a ServerConnection's. After Stop. Poller.
+  virtual void CancelCalls() {}
 };
 
 // One mechanism, by the scheme of its addresses.
@@ -56,6 +58,10 @@ class Transport {
   virtual ~Transport() = default;
   // What is wrong with an address, without trying it.
   virtual absl::Status Check(const Address& address) const = 0;
+  // A channel of the transport's own; nullptr for the engine's, over Dial. For what brings calls and connecting with it.
+  virtual std::shared_ptr<Channel> MakeChannel(const Address& /*address*/, const ChannelOptions& /*options*/) {
+    return nullptr;
+  }
   // Connects and shakes hands; blocks to options.deadline. The connection is in the care of options.reactor already.
   // UNAVAILABLE when no server is there; other codes when trying again is pointless.
   virtual absl::StatusOr<std::shared_ptr<ClientConnection>> Dial(const Address& address,

@@ -23,6 +23,28 @@ const std::vector<Mechanism>& AllMechanisms() {
   return *all;
 }
 
+const std::vector<Mechanism>& AllMechanismsAndGrpc() {
+  static const auto* const all = [] {
+    auto* const mechanisms = new std::vector<Mechanism>(AllMechanisms());
+    mechanisms->push_back({.name = "grpc",
+                           .scheme = "grpc",
+                           .carries = "grpc",
+                           .credentials = false,
+                           .socket = false,  // gRPC's own
+                           .socket_file = false,
+                           .kept_fds = 2,
+                           .library_threads = 16,
+                           .writes_fail_at_once = false,
+                           .exact_windows = false,
+                           .refuses_calls = false,
+                           .clean_restarts = false,
+                           .exact_deadlines = false,
+                           .metadata_order = false});
+    return mechanisms;
+  }();
+  return *all;
+}
+
 const std::vector<Mechanism>& OneMechanismOfEachKind() {
   static const auto* const some =
       new std::vector<Mechanism>{MechanismNamed("inproc"), MechanismNamed("unix"), MechanismNamed("shm")};
@@ -30,7 +52,7 @@ const std::vector<Mechanism>& OneMechanismOfEachKind() {
 }
 
 const Mechanism& MechanismNamed(absl::string_view name) {
-  for (const Mechanism& mechanism : AllMechanisms()) {
+  for (const Mechanism& mechanism : AllMechanismsAndGrpc()) {
     if (mechanism.name == name) return mechanism;
   }
   abort();

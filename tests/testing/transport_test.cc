@@ -36,6 +36,7 @@ TransportTest::TransportTest(testing::Setup setup) : setup_(std::move(setup)), b
   // Not below the test's own directory: a socket's path may have 107 bytes.
   char name[] = "/tmp/nearcall.XXXXXX";
   directory_ = mkdtemp(name);
+  before_.fds.insert(before_.fds.end(), static_cast<size_t>(mechanism().kept_fds), "kept by the transport's library");
 }
 
 TransportTest::~TransportTest() {
@@ -57,7 +58,7 @@ void TransportTest::TearDown() {
 }
 
 std::string TransportTest::AddressForServer() {
-  if (mechanism().scheme == "tcp") return "tcp:127.0.0.1:0";
+  if (mechanism().scheme == "tcp" || mechanism().scheme == "grpc") return mechanism().scheme + ":127.0.0.1:0";
   if (mechanism().scheme == "unix-abstract" || mechanism().scheme == "inproc") {
     return absl::StrCat(mechanism().scheme, ":nearcall-", getpid(), "-", directory_.substr(directory_.size() - 6), "-",
                         ++addresses_made_);
@@ -66,7 +67,8 @@ std::string TransportTest::AddressForServer() {
 }
 
 std::string TransportTest::AddressForNobody() {
-  return mechanism().scheme == "tcp" ? absl::StrCat("tcp:127.0.0.1:", FreeTcpPort()) : AddressForServer();
+  if (mechanism().scheme != "tcp" && mechanism().scheme != "grpc") return AddressForServer();
+  return absl::StrCat(mechanism().scheme, ":127.0.0.1:", FreeTcpPort());
 }
 
 TestServer* TransportTest::StartServer(ServerOptions options) { return StartServerOn(AddressForServer(), options); }

@@ -12,6 +12,7 @@
 #include "nearcall/internal/client_call.h"
 #include "nearcall/internal/message.h"
 #include "nearcall/internal/method.h"
+#include "nearcall/internal/transport_options.h"
 #include "nearcall/spin.h"
 
 namespace nearcall {
@@ -34,6 +35,8 @@ struct ChannelOptions {
   Spin spin = Spin::kAdaptive;
   // Who looks on at every call (nearcall/interceptor.h).
   std::vector<std::shared_ptr<ClientInterceptor>> interceptors;
+  // What only the address's transport understands; its own header sets it (nearcall/grpc.h).
+  std::shared_ptr<const internal::TransportOptions> transport;
 };
 
 // The state of a channel's connection; gRPC's names.

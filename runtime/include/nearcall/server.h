@@ -12,6 +12,7 @@
 #include "nearcall/generic.h"
 #include "nearcall/internal/server_call.h"
 #include "nearcall/internal/server_extension.h"
+#include "nearcall/internal/transport_options.h"
 #include "nearcall/peer.h"
 #include "nearcall/service.h"
 #include "nearcall/spin.h"
@@ -51,6 +52,8 @@ struct ServerOptions {
   int max_concurrent_calls_per_connection = 1024;
   // How idle server threads wait for the next request.
   Spin spin = Spin::kAdaptive;
+  // What only one transport understands; its own header sets it (nearcall/grpc.h).
+  std::shared_ptr<const internal::TransportOptions> transport;
 };
 
 // A running server.

@@ -1,0 +1,36 @@
+// Every interoperability case over grpc:, with the server in a process of its own.
+
+#include <string>
+
+#include "gtest/gtest.h"
+#include "nearcall/nearcall.h"
+#include "tests/interop/cases.h"
+#include "tests/testing/transport_test.h"
+
+namespace nearcall::interop {
+namespace {
+
+class InteropOverGrpc : public testing::TransportTest, public ::testing::WithParamInterface<Case> {
+ protected:
+  InteropOverGrpc() : TransportTest({testing::MechanismNamed("grpc"), testing::Where::kOwnProcess}) {}
+};
+
+TEST_P(InteropOverGrpc, Case) {
+  if (GetParam().name == std::string("push_back")) GTEST_SKIP() << "the transport has a flow control of its own";
+  // The soaks also hold the process to the threads that it had: gRPC's own come and go with the load.
+  if (std::string(GetParam().name).find("soak") != std::string::npos) GTEST_SKIP() << "the library starts threads";
+  StartServer();
+  CaseOptions effort;
+  effort.concurrent_calls = 500;
+  effort.rpc_soak_calls = 2000;
+  effort.channel_soak_channels = 100;
+  const std::shared_ptr<Channel> channel = CreateChannel(address());
+  ASSERT_TRUE(channel->WaitForConnected(absl::InfiniteFuture()));
+  EXPECT_EQ(GetParam().run(channel, effort), absl::OkStatus());
+}
+
+INSTANTIATE_TEST_SUITE_P(Grpc, InteropOverGrpc, ::testing::ValuesIn(AllCases()),
+                         [](const ::testing::TestParamInfo<Case>& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace nearcall::interop
