@@ -35,7 +35,10 @@ class Relay final : public ServerGenericBidiReactor {
       if (ok) relay_->StartRead(&relay_->request_);
     }
     void OnReadDone(bool ok) override {
-      if (ok) return relay_->StartWrite(&relay_->response_);
+      if (ok) {
+        relay_->AddInitialMetadata();
+        return relay_->StartWrite(&relay_->response_);
+      }
       relay_->LetGo();
     }
     void OnDone(const absl::Status& status) override { relay_->End(status); }
@@ -45,12 +48,17 @@ class Relay final : public ServerGenericBidiReactor {
   };
 
   void PassInitialMetadata() {
+    if (AddInitialMetadata()) StartSendInitialMetadata();
+  }
+  // They may also come with the only message, or with the status: then they go with that. Whether there are any to send.
+  bool AddInitialMetadata() {
     const Metadata& metadata = onward_->GetServerInitialMetadata();
-    if (metadata.empty()) return;
+    if (metadata.empty() || std::exchange(metadata_passed_, true)) return false;
     for (const Metadata::Pair& pair : metadata) context_->AddInitialMetadata(pair.first, pair.second);
-    StartSendInitialMetadata();
+    return true;
   }
   void End(const absl::Status& status) {
+    AddInitialMetadata();
     for (const Metadata::Pair& pair : onward_->GetServerTrailingMetadata()) {
       context_->AddTrailingMetadata(pair.first, pair.second);
     }
@@ -80,6 +88,7 @@ class Relay final : public ServerGenericBidiReactor {
   std::unique_ptr<ClientContext> onward_;
   std::string request_;
   std::string response_;
+  bool metadata_passed_ = false;  // the upstream's reactions' own
   std::atomic<bool> let_go_{false};
   Upstream upstream_;
 };
