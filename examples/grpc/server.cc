@@ -21,7 +21,8 @@
 #include "nearcall/grpc.h"
 #include "nearcall/nearcall.h"
 
-ABSL_FLAG(std::vector<std::string>, listen, {"grpc:127.0.0.1:50051"}, "where to listen: addresses, with commas in between");
+ABSL_FLAG(std::vector<std::string>, listen, {"grpc:127.0.0.1:50051"},
+          "where to listen: addresses, with commas in between");
 ABSL_FLAG(std::string, cert, "", "the server's certificate, a PEM file");
 ABSL_FLAG(std::string, key, "", "its key, a PEM file");
 

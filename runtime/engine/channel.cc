@@ -273,9 +273,8 @@ absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, Client
     if (ClientContextAccess::cancelled(*context)) return absl::CancelledError("the caller cancelled the call");
     absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
     if (!connection.ok()) return connection.status();
-    CallOutcome outcome = method.traits().one_way
-                              ? (*connection)->OneWay(method, context, request, deadline)
-                              : (*connection)->Unary(method, context, request, response, deadline);
+    CallOutcome outcome = method.traits().one_way ? (*connection)->OneWay(method, context, request, deadline)
+                                                  : (*connection)->Unary(method, context, request, response, deadline);
     if (MayRetry(method, outcome, attempts)) continue;
     if (absl::IsUnavailable(outcome.status)) Usable();
     return std::move(outcome.status);
@@ -303,8 +302,7 @@ internal::CallWaker* ConnectingChannel::StartCallAsync(const internal::Method& m
   return waker;
 }
 
-absl::Status ConnectingChannel::BeginAsync(const internal::Method& method, ClientContext* context,
-                                           int64_t* deadline) {
+absl::Status ConnectingChannel::BeginAsync(const internal::Method& method, ClientContext* context, int64_t* deadline) {
   if (!ClientContextAccess::Begin(context)) return ContextUsedTwice();
   *deadline = DeadlineOf(method, *context);
   return absl::OkStatus();

@@ -189,9 +189,8 @@ absl::Status RunningServer::ShutdownOnSignals(const std::vector<int>& signals, a
   const auto on_signal = [this, grace](int) {
     // The first signal gives the grace, each further one ends it. Not on the signals' thread, which others need.
     const absl::Duration patience = signal_threads_.empty() ? grace : absl::ZeroDuration();
-    signal_threads_.emplace_back([this, patience] {
-      ShutdownBy(patience == absl::InfiniteDuration() ? kNever : MonotonicAfter(patience));
-    });
+    signal_threads_.emplace_back(
+        [this, patience] { ShutdownBy(patience == absl::InfiniteDuration() ? kNever : MonotonicAfter(patience)); });
   };
   absl::StatusOr<std::unique_ptr<SignalSubscription>> subscription = SignalSubscription::Make(signals, on_signal);
   if (!subscription.ok()) return subscription.status();
@@ -223,8 +222,9 @@ ServerBuilder& ServerBuilder::RegisterService(Service* service) {
 }
 
 ServerBuilder& ServerBuilder::RegisterGenericService(GenericService* service) {
-  generic_ = std::make_unique<
-      internal::BidiStreamingHandler<GenericService, std::string, std::string, &GenericService::Call>>(service);
+  generic_ =
+      std::make_unique<internal::BidiStreamingHandler<GenericService, std::string, std::string, &GenericService::Call>>(
+          service);
   return *this;
 }
 

@@ -160,6 +160,9 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   }
   // What came of a read: credit for the caller.
   bool Took(Inbox::Got got);
+  bool has_unsent_metadata() const {
+    return !metadata_sent_ && !internal::ServerContextAccess::initial_metadata(context_).empty();
+  }
   FrameHeader HeadersHeader(std::string* head);
   void OnSent() override;
   // The call has moved. True: the calling thread is to see to it that Drive runs.
@@ -438,9 +441,7 @@ bool SessionCall<W>::Took(Inbox::Got got) {
 
 template <Wire W>
 bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions options) {
-  if (!metadata_sent_ && !internal::ServerContextAccess::initial_metadata(context_).empty() && !SendInitialMetadata()) {
-    return false;
-  }
+  if (has_unsent_metadata() && !SendInitialMetadata()) return false;
   const SizedMessage out(message);
   if (!CheckSendSize(session_->options(), out.size).ok()) return false;
   if (!credit_.available()) session_->sender()->FlushHeld();
@@ -544,7 +545,11 @@ internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const inte
   }
   const SizedMessage* out = ending.ok() && sized ? &*sized : nullptr;
   std::string head;
-  const FrameHeader header = ResponseHeader(ending, &out, &head);
+  FrameHeader header = ResponseHeader(ending, &out, &head);
+  if (out != nullptr && header.flags == 0 && has_unsent_metadata()) {  // they come before every message
+    TrySendInitialMetadata();
+    header = ResponseHeader(ending, &out, &head);
+  }
   const bool together = header.flags != 0;
   if (out != nullptr && !together && !std::exchange(answer_sent_, true)) {
     // The message goes first, in fragments, and the end once it is out.
@@ -574,6 +579,7 @@ FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const Siz
   const Metadata& initial = internal::ServerContextAccess::initial_metadata(context_);
   const Metadata& trailing = internal::ServerContextAccess::trailing_metadata(context_);
   FrameHeader header{};
+  head->clear();
   header.kind = static_cast<uint8_t>(FrameKind::kResponse);
   header.call = id_;
   header.detail = static_cast<uint16_t>(status.code());
@@ -604,7 +610,11 @@ template <Wire W>
 bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage* message) {
   const auto aborted = [this] { return cancelled(); };
   std::string head;
-  const FrameHeader header = ResponseHeader(status, &message, &head);
+  FrameHeader header = ResponseHeader(status, &message, &head);
+  if (message != nullptr && header.flags == 0 && has_unsent_metadata()) {  // they come before every message
+    if (!SendInitialMetadata()) return false;
+    header = ResponseHeader(status, &message, &head);
+  }
   const bool together = header.flags != 0;
   if (message != nullptr && !together &&
       SendMessage(session_->sender(), session_->wire()->max_frame_size(), id_, frame_flags::kEndStream, *message,

@@ -83,8 +83,8 @@ class ServerCore {
     int calls = counted_calls_.load(std::memory_order_relaxed);
     do {
       if (calls >= limit) return false;
-    } while (!counted_calls_.compare_exchange_weak(calls, calls + 1, std::memory_order_acquire,
-                                                   std::memory_order_relaxed));
+    } while (
+        !counted_calls_.compare_exchange_weak(calls, calls + 1, std::memory_order_acquire, std::memory_order_relaxed));
     return true;
   }
   void UncountCall() {

@@ -58,7 +58,8 @@ class Transport {
   virtual ~Transport() = default;
   // What is wrong with an address, without trying it.
   virtual absl::Status Check(const Address& address) const = 0;
-  // A channel of the transport's own; nullptr for the engine's, over Dial. For what brings calls and connecting with it.
+  // A channel of the transport's own; nullptr for the engine's, over Dial. For what brings calls and connecting with
+  // it.
   virtual std::shared_ptr<Channel> MakeChannel(const Address& /*address*/, const ChannelOptions& /*options*/) {
     return nullptr;
   }

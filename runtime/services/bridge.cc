@@ -50,7 +50,8 @@ class Relay final : public ServerGenericBidiReactor {
   void PassInitialMetadata() {
     if (AddInitialMetadata()) StartSendInitialMetadata();
   }
-  // They may also come with the only message, or with the status: then they go with that. Whether there are any to send.
+  // They may also come with the only message, or with the status: then they go with that. Whether there are any to
+  // send.
   bool AddInitialMetadata() {
     const Metadata& metadata = onward_->GetServerInitialMetadata();
     if (metadata.empty() || std::exchange(metadata_passed_, true)) return false;

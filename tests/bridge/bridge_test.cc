@@ -1,11 +1,12 @@
 // Every interoperability case across a bridge: our clients and gRPC's, to our servers and gRPC's.
 
+#include "nearcall/bridge.h"
+
 #include <memory>
 #include <string>
 #include <tuple>
 
 #include "gtest/gtest.h"
-#include "nearcall/bridge.h"
 #include "nearcall/nearcall.h"
 #include "tests/interop/cases.h"
 #include "tests/testing/transport_test.h"

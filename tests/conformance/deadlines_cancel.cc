@@ -66,7 +66,8 @@ TEST_P(Conformance, TheHandlerKnowsTheDeadline) {
       EXPECT_TRUE(info.has_deadline());
     }
     if (info.has_deadline()) {
-      EXPECT_LE(absl::Nanoseconds(info.remaining_ns()), timeout + (mechanism().exact_deadlines ? absl::Seconds(1) : timeout / 100));
+      EXPECT_LE(absl::Nanoseconds(info.remaining_ns()),
+                timeout + (mechanism().exact_deadlines ? absl::Seconds(1) : timeout / 100));
       EXPECT_GT(info.remaining_ns(), 0);
     }
   }
@@ -82,7 +83,8 @@ TEST_P(Conformance, ADeadlineCoversTheWaitForAServer) {
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
 }
 
-// Answers that come just before, at, and just after the deadline: each call ends one way, and no answer meets another call.
+// Answers that come just before, at, and just after the deadline: each call ends one way, and no answer meets another
+// call.
 TEST_P(Conformance, DeadlinesRaceWithAnswers) {
   StartServer();
   const Stub stub = Connect();

@@ -64,8 +64,7 @@ TEST_P(Conformance, TheDefaultLimitIsFourMebibytes) {
   StartServer();
   const Stub stub = Connect();
   for (const size_t size : {4u << 20, (4u << 20) + 1, 6u << 20}) {
-    const absl::StatusCode expected =
-        size <= (4u << 20) ? absl::StatusCode::kOk : absl::StatusCode::kResourceExhausted;
+    const absl::StatusCode expected = size <= (4u << 20) ? absl::StatusCode::kOk : absl::StatusCode::kResourceExhausted;
     const absl::Status status = stub->Echo(PayloadOfExactly(size)).status();
     EXPECT_EQ(status.code(), expected) << size << ": " << status;
     EXPECT_EQ(Produce(stub.get(), size).code(), expected) << size;

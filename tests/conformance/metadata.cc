@@ -25,10 +25,12 @@ void AddPair(google::protobuf::RepeatedPtrField<Pair>* pairs, const std::string&
 TEST_P(Conformance, MetadataTravelsWithTheRequest) {
   StartServer();
   const Stub stub = Connect();
-  const std::vector<std::pair<std::string, std::string>> pairs = {
-      {"plain", "value"},          {"empty", ""},
-      {"twice", "first"},          {"twice", "second"},
-      {"raw-bin", std::string("\0\1\xff\n", 4)}, {"a-b_c.1", "all the letters of a key ~"}};
+  const std::vector<std::pair<std::string, std::string>> pairs = {{"plain", "value"},
+                                                                  {"empty", ""},
+                                                                  {"twice", "first"},
+                                                                  {"twice", "second"},
+                                                                  {"raw-bin", std::string("\0\1\xff\n", 4)},
+                                                                  {"a-b_c.1", "all the letters of a key ~"}};
   for (int i = 0; i < 3; ++i) {
     ClientContext context;
     for (const auto& [key, value] : pairs) context.AddMetadata(key, value);
@@ -78,10 +80,15 @@ TEST_P(Conformance, MetadataKeysAreFolded) {
 TEST_P(Conformance, MetadataThatMayNotTravelIsRefused) {
   StartServer();
   const Stub stub = Connect();
-  const std::vector<std::pair<std::string, std::string>> bad = {
-      {"", "no key"},       {"sp ace", "v"},           {"uml\xc3\xa4ut", "v"}, {"col:on", "v"},
-      {"value", "new\nline"}, {"value", "\xc3\xa4"},   {"value", std::string("\0", 1)},
-      {"grpc-timeout", "1S"}, {"nearcall-anything", "v"}};
+  const std::vector<std::pair<std::string, std::string>> bad = {{"", "no key"},
+                                                                {"sp ace", "v"},
+                                                                {"uml\xc3\xa4ut", "v"},
+                                                                {"col:on", "v"},
+                                                                {"value", "new\nline"},
+                                                                {"value", "\xc3\xa4"},
+                                                                {"value", std::string("\0", 1)},
+                                                                {"grpc-timeout", "1S"},
+                                                                {"nearcall-anything", "v"}};
   for (const auto& [key, value] : bad) {
     ClientContext context;
     context.AddMetadata(key, value);

@@ -1,5 +1,5 @@
-// What only calls with reactors can do, seen from the client. That reactors do what blocking calls do is for the rest of
-// the suite, with stubs and services of reactors.
+// What only calls with reactors can do, seen from the client. That reactors do what blocking calls do is for the rest
+// of the suite, with stubs and services of reactors.
 
 #include "tests/conformance/reactors.h"
 

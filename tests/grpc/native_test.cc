@@ -105,7 +105,9 @@ TEST(GrpcAddressTest, AnAddressThatIsTakenIsTaken) {
 TEST(GrpcAddressTest, OneServerBesideOtherAddresses) {
   const auto service = NewNearcallGreeter();
   nearcall::ServerBuilder builder;
-  builder.AddListeningPort("local:native-grpc-test").AddListeningPort("grpc:127.0.0.1:0").AddListeningPort("tcp:127.0.0.1:0");
+  builder.AddListeningPort("local:native-grpc-test")
+      .AddListeningPort("grpc:127.0.0.1:0")
+      .AddListeningPort("tcp:127.0.0.1:0");
   builder.RegisterService(service.get());
   const auto server = builder.BuildAndStart();
   ASSERT_TRUE(server.ok()) << server.status();

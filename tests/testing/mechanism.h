@@ -16,18 +16,18 @@ struct Mechanism {
   std::string scheme;   // of its addresses
   std::string carries;  // what ClientContext::transport() is to say
   bool between_processes = true;
-  bool credentials = true;    // whether the peer's are known
-  bool socket = true;         // whether clients come in through a socket
-  bool socket_file = true;    // whether that has a name in the file system
-  bool shared_memory = true;  // ServerOptions::allow_shared_memory
-  int kept_fds = 0;            // descriptors that its library keeps from its first use on
-  int library_threads = 0;     // that it brings along
+  bool credentials = true;          // whether the peer's are known
+  bool socket = true;               // whether clients come in through a socket
+  bool socket_file = true;          // whether that has a name in the file system
+  bool shared_memory = true;        // ServerOptions::allow_shared_memory
+  int kept_fds = 0;                 // descriptors that its library keeps from its first use on
+  int library_threads = 0;          // that it brings along
   bool writes_fail_at_once = true;  // where there is no server; otherwise a write may pass before that shows
-  bool exact_windows = true;   // whether stream_window_bytes is what holds writers back
-  bool refuses_calls = true;   // whether a call too many on a connection fails, rather than wait for the others
-  bool clean_restarts = true;  // whether calls that meet a server's end are UNAVAILABLE, and never CANCELLED
-  bool exact_deadlines = true;  // whether they arrive to the second, however far away they are
-  bool metadata_order = true;  // whether pairs with different keys keep their order
+  bool exact_windows = true;        // whether stream_window_bytes is what holds writers back
+  bool refuses_calls = true;        // whether a call too many on a connection fails, rather than wait for the others
+  bool clean_restarts = true;       // whether calls that meet a server's end are UNAVAILABLE, and never CANCELLED
+  bool exact_deadlines = true;      // whether they arrive to the second, however far away they are
+  bool metadata_order = true;       // whether pairs with different keys keep their order
 
   friend void PrintTo(const Mechanism& mechanism, std::ostream* out) { *out << mechanism.name; }
 };

@@ -76,7 +76,8 @@ TestServer* TransportTest::StartServer(ServerOptions options) { return StartServ
 TestServer* TransportTest::StartServerOn(const std::string& address, ServerOptions options) {
   options = UnderFault(options);
   options.allow_shared_memory = mechanism().shared_memory;
-  absl::StatusOr<std::unique_ptr<TestServer>> server = TestServer::Start(setup_.server, {address}, options, setup_.service);
+  absl::StatusOr<std::unique_ptr<TestServer>> server =
+      TestServer::Start(setup_.server, {address}, options, setup_.service);
   if (!server.ok()) {
     ADD_FAILURE() << "cannot start a server on " << address << ": " << server.status();
     abort();

@@ -9,8 +9,8 @@
 
 namespace nearcall {
 
-// Serves every method there is by passing its calls on to another server: messages as they are, in both directions and as
-// they come, with metadata, deadline, cancellation and status. It needs no .proto, and holds no thread for a call.
+// Serves every method there is by passing its calls on to another server: messages as they are, in both directions and
+// as they come, with metadata, deadline, cancellation and status. It needs no .proto, and holds no thread for a call.
 //
 //   nearcall::Bridge bridge(nearcall::CreateChannel("grpc:127.0.0.1:50051"));
 //   builder.RegisterCallbackGenericService(&bridge);

@@ -69,8 +69,8 @@ class Channel {
                               internal::InMessage response, std::function<void(absl::Status)> done) = 0;
   // Begins a streaming call. Never null: where the call cannot begin, Finish() of what is returned says why.
   virtual std::unique_ptr<internal::ClientCall> StartCall(const internal::Method& method, ClientContext* context) = 0;
-  // The same for a call that `driver` drives, on a thread of the channel's and never inside this function. `context` must
-  // live until driver->OnDone. The waker lives until Drive has returned true.
+  // The same for a call that `driver` drives, on a thread of the channel's and never inside this function. `context`
+  // must live until driver->OnDone. The waker lives until Drive has returned true.
   virtual internal::CallWaker* StartCallAsync(const internal::Method& method, ClientContext* context,
                                               std::shared_ptr<internal::ClientDriver> driver) = 0;
 };

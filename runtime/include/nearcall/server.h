@@ -8,8 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "nearcall/health.h"
 #include "nearcall/generic.h"
+#include "nearcall/health.h"
 #include "nearcall/internal/server_call.h"
 #include "nearcall/internal/server_extension.h"
 #include "nearcall/internal/transport_options.h"
@@ -39,8 +39,8 @@ struct ServerOptions {
   bool allow_other_users = false;
   // Connections that may be open at once; whoever comes next is refused with RESOURCE_EXHAUSTED. -1: no limit.
   int max_connections = -1;
-  // Asked before a connection is accepted, after allow_other_users; a status other than OK refuses it, and every call of
-  // that client fails with it. Runs on the thread that polls: must not block. (Who may call which method is a
+  // Asked before a connection is accepted, after allow_other_users; a status other than OK refuses it, and every call
+  // of that client fails with it. Runs on the thread that polls: must not block. (Who may call which method is a
   // ServerInterceptor's to say.)
   std::function<absl::Status(const Peer&)> authorize_connection;
   // Calls that the server may serve at once, over all connections; RESOURCE_EXHAUSTED for the next. -1: no limit.
@@ -73,8 +73,8 @@ class Server {
   virtual void Shutdown() = 0;
   virtual void Shutdown(absl::Time deadline) = 0;
   // Shuts down when this process receives one of `signals`: calls in progress have `grace`, then they are cancelled; a
-  // second signal cancels them at once. As long as the server lives the signals do nothing else. The program's own thread
-  // goes on in Wait. INVALID_ARGUMENT for a signal that cannot be caught. To be called once.
+  // second signal cancels them at once. As long as the server lives the signals do nothing else. The program's own
+  // thread goes on in Wait. INVALID_ARGUMENT for a signal that cannot be caught. To be called once.
   virtual absl::Status ShutdownOnSignals(const std::vector<int>& signals,
                                          absl::Duration grace = absl::InfiniteDuration()) = 0;
 

@@ -14,8 +14,8 @@ using internal::MutexLock;
 using internal::Tried;
 
 GrpcAsyncStream::GrpcAsyncStream(std::shared_ptr<const void> owner, Runner* runner, const std::string& target,
-                         const ChannelOptions& options, ClientContext* context, int64_t deadline,
-                         std::shared_ptr<internal::ClientDriver> driver)
+                                 const ChannelOptions& options, ClientContext* context, int64_t deadline,
+                                 std::shared_ptr<internal::ClientDriver> driver)
     : owner_(std::move(owner)),
       runner_(runner),
       options_(options),
@@ -190,7 +190,8 @@ Tried GrpcAsyncStream::TryWaitForInitialMetadata() {
   MutexLock lock(&mu_);
   // gRPC also says so where no server was found.
   context_.LearnPeer();
-  if (!has_metadata_ || context_.callers()->transport().empty()) return done_ || OverOrGivenUp() ? Tried::kOver : Tried::kNotYet;
+  if (!has_metadata_ || context_.callers()->transport().empty())
+    return done_ || OverOrGivenUp() ? Tried::kOver : Tried::kNotYet;
   context_.TakeInitialMetadata();
   return Tried::kDone;
 }

@@ -28,15 +28,15 @@ namespace nearcall {
 // Threads: the Try functions are the driver's; gRPC's reactions and Wake come from any thread.
 // Lifetime: deletes itself when the driver, gRPC and the deadline's alarm have each let go of it.
 class GrpcAsyncStream final : public internal::ClientCall,
-                          public internal::CallWaker,
-                          private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+                              public internal::CallWaker,
+                              private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
   using Tried = internal::Tried;
 
  public:
   // `owner`, the channel, lives as long as the call, and `runner` with it.
   GrpcAsyncStream(std::shared_ptr<const void> owner, Runner* runner, const std::string& target,
-              const ChannelOptions& options, ClientContext* context, int64_t deadline,
-              std::shared_ptr<internal::ClientDriver> driver);
+                  const ChannelOptions& options, ClientContext* context, int64_t deadline,
+                  std::shared_ptr<internal::ClientDriver> driver);
 
   void Start(grpc::ChannelInterface* channel, const internal::Method& method);
   void Wake() override;
@@ -82,11 +82,11 @@ class GrpcAsyncStream final : public internal::ClientCall,
   grpc::Alarm alarm_;
 
   internal::Mutex mu_;
-  int refs_ ABSL_GUARDED_BY(mu_) = 2;         // the driver's and gRPC's; the alarm's, if there is a deadline
-  bool woken_ ABSL_GUARDED_BY(mu_) = false;   // Drive is to run
+  int refs_ ABSL_GUARDED_BY(mu_) = 2;        // the driver's and gRPC's; the alarm's, if there is a deadline
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;  // Drive is to run
   bool started_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;  // the driver has done with the call
-  bool held_ ABSL_GUARDED_BY(mu_) = true;  // until no message follows
+  bool held_ ABSL_GUARDED_BY(mu_) = true;     // until no message follows
   bool has_metadata_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<grpc::ByteBuffer> messages_ ABSL_GUARDED_BY(mu_);
   size_t message_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // of messages_
@@ -97,7 +97,7 @@ class GrpcAsyncStream final : public internal::ClientCall,
   grpc::Status status_ ABSL_GUARDED_BY(mu_);
   grpc::ByteBuffer incoming_;  // gRPC's while it reads
   grpc::ByteBuffer outgoing_;  // gRPC's while it writes
-  GrpcCallContext context_;        // last: it may wake the rest
+  GrpcCallContext context_;    // last: it may wake the rest
 };
 
 }  // namespace nearcall

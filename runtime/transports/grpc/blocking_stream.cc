@@ -10,12 +10,12 @@
 namespace nearcall {
 
 GrpcBlockingStream::GrpcBlockingStream(std::shared_ptr<const void> owner, grpc::ChannelInterface* channel,
-                               const std::string& target, const ChannelOptions& options,
-                               const internal::Method& method, ClientContext* context, int64_t deadline)
+                                       const std::string& target, const ChannelOptions& options,
+                                       const internal::Method& method, ClientContext* context, int64_t deadline)
     : owner_(std::move(owner)), options_(options), context_(context, target, deadline) {
   const grpc::internal::RpcMethod rpc(method.name().data(), grpc::internal::RpcMethod::BIDI_STREAMING);
   stream_.reset(grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel, rpc,
-                                                                                                  context_.grpc()));
+                                                                                                      context_.grpc()));
   context_.LearnPeer();
 }
 

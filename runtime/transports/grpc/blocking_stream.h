@@ -22,8 +22,8 @@ class GrpcBlockingStream final : public internal::ClientCall {
   // Sends the request; blocks until there is a connection for it, or there will be none. `owner` lives as long as the
   // call.
   GrpcBlockingStream(std::shared_ptr<const void> owner, grpc::ChannelInterface* channel, const std::string& target,
-                 const ChannelOptions& options, const internal::Method& method, ClientContext* context,
-                 int64_t deadline);
+                     const ChannelOptions& options, const internal::Method& method, ClientContext* context,
+                     int64_t deadline);
   ~GrpcBlockingStream() override;
 
   bool Write(internal::OutMessage message, WriteOptions options) override;
@@ -48,9 +48,9 @@ class GrpcBlockingStream final : public internal::ClientCall {
   const ChannelOptions& options_;
   GrpcCallContext context_;
   std::unique_ptr<Stream> stream_;
-  bool writes_done_ = false;    // the writer's
-  bool reads_done_ = false;     // the reader's
-  bool has_metadata_ = false;   // the reader's
+  bool writes_done_ = false;   // the writer's
+  bool reads_done_ = false;    // the reader's
+  bool has_metadata_ = false;  // the reader's
   bool finished_ = false;
 };
 

@@ -16,7 +16,7 @@ namespace nearcall {
 using internal::ClientContextAccess;
 
 GrpcCallContext::GrpcCallContext(ClientContext* context, const std::string& target, int64_t deadline,
-                         std::function<void()> on_cancel)
+                                 std::function<void()> on_cancel)
     : context_(context), target_(target), deadline_(deadline), on_cancel_(std::move(on_cancel)) {
   if (deadline != kNever) grpc_.set_deadline(ToGrpc(deadline));
   grpc_.set_wait_for_ready(context->wait_for_ready());
@@ -47,8 +47,8 @@ void GrpcCallContext::LearnPeer() {
   // Until a connection carries the call, gRPC names the target.
   std::string peer = grpc_.peer();
   if (peer.empty() || peer == "unknown" || peer == target_) return;
-  ClientContextAccess::set_peer(
-      context_, std::make_shared<const Peer>(Peer{"grpc", absl::StrCat("grpc:", peer), absl::nullopt}));
+  ClientContextAccess::set_peer(context_,
+                                std::make_shared<const Peer>(Peer{"grpc", absl::StrCat("grpc:", peer), absl::nullopt}));
 }
 
 void GrpcCallContext::TakeInitialMetadata() {

@@ -23,7 +23,7 @@ class GrpcCallContext final : private internal::Cancellable {
   // `target` is what the channel's target is called, `deadline` on the monotonic clock.
   // `on_cancel` is told that the caller has cancelled, under the context's lock: it must be short.
   GrpcCallContext(ClientContext* context, const std::string& target, int64_t deadline,
-              std::function<void()> on_cancel = nullptr);
+                  std::function<void()> on_cancel = nullptr);
   ~GrpcCallContext() { Detach(); }
 
   grpc::ClientContext* grpc() { return &grpc_; }

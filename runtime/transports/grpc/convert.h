@@ -25,8 +25,8 @@ bool FromGrpc(const grpc::ByteBuffer& bytes, internal::InMessage message);
 gpr_timespec ToGrpc(int64_t deadline);
 int64_t FromGrpc(gpr_timespec deadline);
 
-// Payloads travel as the details of a google.rpc.Status (nearcall/status_details.h); what does not fit into a head is left
-// out. With `keep_delivery` also what says whether a handler may have seen the call (nearcall/delivery.h).
+// Payloads travel as the details of a google.rpc.Status (nearcall/status_details.h); what does not fit into a head is
+// left out. With `keep_delivery` also what says whether a handler may have seen the call (nearcall/delivery.h).
 grpc::Status ToGrpc(const absl::Status& status, bool keep_delivery = false);
 absl::Status FromGrpc(const grpc::Status& status);
 

@@ -62,10 +62,11 @@ struct PendingUnary {
 class ChannelOverGrpc final : public Channel, public std::enable_shared_from_this<ChannelOverGrpc> {
  public:
   ChannelOverGrpc(const Address& address, absl::Status unusable, std::shared_ptr<grpc::Channel> channel,
-              const ChannelOptions& options)
+                  const ChannelOptions& options)
       : address_(address), unusable_(std::move(unusable)), channel_(std::move(channel)), options_(options) {}
   ~ChannelOverGrpc() override;
-  // What the last owner does: a callback's thread cannot wait for its own end, and a forked child leaves its copy alone.
+  // What the last owner does: a callback's thread cannot wait for its own end, and a forked child leaves its copy
+  // alone.
   static void Delete(ChannelOverGrpc* channel) {
     if (channel->inherited()) return;
     if (channel->runner_.OnItsThread()) {
@@ -144,8 +145,9 @@ absl::Status ChannelOverGrpc::Begin(const internal::Method& method, ClientContex
     return absl::FailedPreconditionError("this ClientContext has served a call already: make one for each call");
   }
   if (inherited()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the channel to ", address_.text, " was made before this process was forked and is its parent's: make a new one"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the channel to ", address_.text,
+                     " was made before this process was forked and is its parent's: make a new one"));
   }
   if (!unusable_.ok()) return unusable_;
   *deadline = ClientContextAccess::MonotonicDeadline(*context);
@@ -155,7 +157,7 @@ absl::Status ChannelOverGrpc::Begin(const internal::Method& method, ClientContex
 }
 
 absl::Status ChannelOverGrpc::UnaryCall(const internal::Method& method, ClientContext* context,
-                                    internal::OutMessage request, internal::InMessage response) {
+                                        internal::OutMessage request, internal::InMessage response) {
   int64_t deadline = kNever;
   absl::Status status = Begin(method, context, &deadline);
   const size_t size = request.ByteSize();
@@ -178,8 +180,9 @@ void ChannelOverGrpc::Connect(int64_t deadline) {
   channel_->WaitForStateChange(state, ToGrpc(until));
 }
 
-void ChannelOverGrpc::UnaryCallAsync(const internal::Method& method, ClientContext* context, internal::OutMessage request,
-                                 internal::InMessage response, std::function<void(absl::Status)> done) {
+void ChannelOverGrpc::UnaryCallAsync(const internal::Method& method, ClientContext* context,
+                                     internal::OutMessage request, internal::InMessage response,
+                                     std::function<void(absl::Status)> done) {
   int64_t deadline = kNever;
   absl::Status status = Begin(method, context, &deadline);
   const size_t size = request.ByteSize();
@@ -214,23 +217,24 @@ void ChannelOverGrpc::UnaryCallAsync(const internal::Method& method, ClientConte
       });
 }
 
-std::unique_ptr<internal::ClientCall> ChannelOverGrpc::StartCall(const internal::Method& method, ClientContext* context) {
+std::unique_ptr<internal::ClientCall> ChannelOverGrpc::StartCall(const internal::Method& method,
+                                                                 ClientContext* context) {
   int64_t deadline = kNever;
   if (absl::Status status = Begin(method, context, &deadline); !status.ok()) {
     return std::make_unique<FailedCall>(std::move(status));
   }
-  return std::make_unique<GrpcBlockingStream>(shared_from_this(), channel_.get(), address_.rest, options_, method, context,
-                                          deadline);
+  return std::make_unique<GrpcBlockingStream>(shared_from_this(), channel_.get(), address_.rest, options_, method,
+                                              context, deadline);
 }
 
 internal::CallWaker* ChannelOverGrpc::StartCallAsync(const internal::Method& method, ClientContext* context,
-                                                 std::shared_ptr<internal::ClientDriver> driver) {
+                                                     std::shared_ptr<internal::ClientDriver> driver) {
   int64_t deadline = kNever;
   if (absl::Status status = Begin(method, context, &deadline); !status.ok()) {
     return DriveFailedCall(std::move(driver), std::move(status));
   }
-  auto* const stream = new GrpcAsyncStream(shared_from_this(), &runner_, address_.rest, options_, context, deadline,
-                                       std::move(driver));
+  auto* const stream =
+      new GrpcAsyncStream(shared_from_this(), &runner_, address_.rest, options_, context, deadline, std::move(driver));
   stream->Start(channel_.get(), method);
   return stream;
 }

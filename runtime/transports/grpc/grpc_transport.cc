@@ -1,6 +1,6 @@
-// `grpc:TARGET`: real gRPC, through its library. Our stubs call any gRPC server, and any gRPC client calls our services.
-// gRPC brings connections and calls of its own, so there is no Wire here: a Channel on its generic stub, and a Listener on
-// its generic service.
+// `grpc:TARGET`: real gRPC, through its library. Our stubs call any gRPC server, and any gRPC client calls our
+// services. gRPC brings connections and calls of its own, so there is no Wire here: a Channel on its generic stub, and
+// a Listener on its generic service.
 
 #include <memory>
 

@@ -10,8 +10,8 @@
 
 namespace nearcall {
 
-// Targets that gRPC does not know: this prefix and a name. A server that listens on one is reached from this process alone,
-// through gRPC's in-process transport.
+// Targets that gRPC does not know: this prefix and a name. A server that listens on one is reached from this process
+// alone, through gRPC's in-process transport.
 inline constexpr char kInProcessPrefix[] = "nearcall-inproc:";
 
 // For the listener, while it serves. The name must be unique.

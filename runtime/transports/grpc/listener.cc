@@ -38,10 +38,10 @@ absl::Status GrpcListener::Bind(const Address& address) {
   in_process_ = absl::StartsWith(address.rest, kInProcessPrefix);
   if (credentials == nullptr && !in_process_) {
     if (!options.allow_remote && !StaysOnThisMachine(address.rest)) {
-      return absl::PermissionDeniedError(
-          absl::StrCat(address.text, " can be reached from other machines, and nothing is encrypted or authenticated: set ",
-                       "ServerOptions::transport = nearcall::GrpcServer(credentials), see nearcall/grpc.h, or ",
-                       "ServerOptions::allow_remote if that is wanted"));
+      return absl::PermissionDeniedError(absl::StrCat(
+          address.text, " can be reached from other machines, and nothing is encrypted or authenticated: set ",
+          "ServerOptions::transport = nearcall::GrpcServer(credentials), see nearcall/grpc.h, or ",
+          "ServerOptions::allow_remote if that is wanted"));
     }
     credentials = grpc::InsecureServerCredentials();
   }
@@ -49,7 +49,7 @@ absl::Status GrpcListener::Bind(const Address& address) {
   if (!in_process_) builder.AddListeningPort(address.rest, credentials, &port_);
   builder.RegisterCallbackGenericService(this);
   builder.SetMaxReceiveMessageSize(options.max_receive_message_bytes);
-  builder.SetMaxSendMessageSize(-1);  // looked at before gRPC has the message
+  builder.SetMaxSendMessageSize(-1);                        // looked at before gRPC has the message
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // an address that is taken is an error
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_calls_per_connection);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);

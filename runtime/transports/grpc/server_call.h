@@ -24,9 +24,7 @@ namespace nearcall {
 //
 // Threads: as internal::ServerCall says; gRPC's reactions come from any thread.
 // Lifetime: deletes itself once its handler, or driver, and gRPC have both done with it.
-class GrpcServerCall final : public internal::ServerCall,
-                             public Runnable,
-                             public grpc::ServerGenericBidiReactor {
+class GrpcServerCall final : public internal::ServerCall, public Runnable, public grpc::ServerGenericBidiReactor {
   using Tried = internal::Tried;
 
  public:
@@ -37,7 +35,8 @@ class GrpcServerCall final : public internal::ServerCall,
   // Serves the call with `method`, or refuses it. Once, one of them.
   void Begin(ServedMethod* method);
   void Refuse(const absl::Status& status, bool surely_not_seen);
-  // Cancels the call for both sides: its caller gets `why`, and need not wait for the handler. Any thread, until on_done.
+  // Cancels the call for both sides: its caller gets `why`, and need not wait for the handler. Any thread, until
+  // on_done.
   void Cancel(const absl::Status& why);
 
   const Peer& peer() const { return peer_; }
@@ -110,9 +109,9 @@ class GrpcServerCall final : public internal::ServerCall,
   bool dispatched_ ABSL_GUARDED_BY(mu_) = false;
   bool has_message_ ABSL_GUARDED_BY(mu_) = false;  // in incoming_, and no read is under way
   bool read_all_ ABSL_GUARDED_BY(mu_) = false;
-  bool sending_ ABSL_GUARDED_BY(mu_) = false;  // a message, or initial metadata
+  bool sending_ ABSL_GUARDED_BY(mu_) = false;   // a message, or initial metadata
   bool finished_ ABSL_GUARDED_BY(mu_) = false;  // gRPC has the status; its context is not to be used any more
-  bool broken_ ABSL_GUARDED_BY(mu_) = false;   // something could not be sent
+  bool broken_ ABSL_GUARDED_BY(mu_) = false;    // something could not be sent
   bool metadata_sent_ ABSL_GUARDED_BY(mu_) = false;
   Driving driving_ ABSL_GUARDED_BY(mu_) = Driving::kNever;
   std::shared_ptr<internal::ServerDriver> driver_;  // of the thread in kRuns

@@ -12,10 +12,10 @@
 
 namespace nearcall {
 
-// For code that is written against gRPC's generated classes, and is to call or serve over nearcall's addresses as it is.
-// Each call takes gRPC's way inside the process and then ours, which costs some tens of microseconds: gRPC keeps to itself
-// what a context holds, and only its own calls bring it all along: metadata, deadline, cancellation, status with details,
-// and every form of stub, completion queues and reactors included. In //runtime:grpc_adapter.
+// For code that is written against gRPC's generated classes, and is to call or serve over nearcall's addresses as it
+// is. Each call takes gRPC's way inside the process and then ours, which costs some tens of microseconds: gRPC keeps to
+// itself what a context holds, and only its own calls bring it all along: metadata, deadline, cancellation, status with
+// details, and every form of stub, completion queues and reactors included. In //runtime:grpc_adapter.
 
 // Has gRPC's stubs call through `channel`:
 //   auto stub = helloworld::Greeter::NewStub(*nearcall::GrpcChannelOver(nearcall::CreateChannel("shm:x")));
@@ -28,8 +28,8 @@ std::shared_ptr<Channel> ChannelOver(std::shared_ptr<grpc::Channel> channel);
 // Serves implementations of gRPC's generated services, in whichever form:
 //   auto services = nearcall::ServeGrpc({&greeter});
 //   builder.RegisterCallbackGenericService(services->get());
-// The services must outlive the result, and the result the server. What a service of ours has, a service of the same name
-// here is not asked about. FAILED_PRECONDITION: gRPC did not start.
+// The services must outlive the result, and the result the server. What a service of ours has, a service of the same
+// name here is not asked about. FAILED_PRECONDITION: gRPC did not start.
 absl::StatusOr<std::unique_ptr<CallbackGenericService>> ServeGrpc(const std::vector<grpc::Service*>& services);
 
 }  // namespace nearcall
