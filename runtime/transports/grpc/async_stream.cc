@@ -153,7 +153,6 @@ Tried GrpcAsyncStream::TryWrite(internal::OutMessage message, WriteOptions optio
   writing_ = true;
   writes_done_ = options.last_message;
   grpc::WriteOptions how;
-  if (options.buffer_hint) how.set_buffer_hint();
   if (options.last_message) {
     StartWriteLast(&outgoing_, how);
   } else {

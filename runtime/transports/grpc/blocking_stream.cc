@@ -34,7 +34,6 @@ bool GrpcBlockingStream::Write(internal::OutMessage message, WriteOptions option
   }
   writes_done_ = options.last_message;
   grpc::WriteOptions how;
-  if (options.buffer_hint) how.set_buffer_hint();
   if (options.last_message) how.set_last_message();
   return stream_->Write(ToGrpc(message, size), how);
 }

@@ -16,7 +16,8 @@ namespace nearcall {
 
 // What nearcall and gRPC each say in their own types.
 
-// `message` must have been asked for its ByteSize just before.
+// `message` must have been asked for its ByteSize just before. A message that may wait for the next one (buffer_hint)
+// goes at once: what gRPC was told to hold back it sends with the stream's next message only, whatever else happens.
 grpc::ByteBuffer ToGrpc(const internal::OutMessage& message, size_t size);
 // False when the bytes are no such message.
 bool FromGrpc(const grpc::ByteBuffer& bytes, internal::InMessage message);

@@ -178,10 +178,10 @@ bool GrpcServerCall::Read(internal::InMessage message) {
   return has_message_ && !ServerContextAccess::cancelled(context_) && TakeMessage(message);
 }
 
-bool GrpcServerCall::Write(internal::OutMessage message, WriteOptions options) {
+bool GrpcServerCall::Write(internal::OutMessage message, WriteOptions) {
   absl::MutexLock lock(&mu_);
   AwaitSent();
-  if (Over() || broken_ || !StartMessage(message, options)) return false;
+  if (Over() || broken_ || !StartMessage(message)) return false;
   AwaitSent();
   return !broken_;
 }
@@ -222,15 +222,13 @@ void GrpcServerCall::StartMetadata() {
   StartSendInitialMetadata();
 }
 
-bool GrpcServerCall::StartMessage(internal::OutMessage message, WriteOptions options) {
+bool GrpcServerCall::StartMessage(internal::OutMessage message) {
   const size_t size = message.ByteSize();
   if (!FitsLimit(size, core_->options().max_send_message_bytes)) return false;
   if (!metadata_sent_) AddInitialMetadata();  // they go with the message
   outgoing_ = ToGrpc(message, size);
   sending_ = true;
-  grpc::WriteOptions how;
-  if (options.buffer_hint) how.set_buffer_hint();
-  StartWrite(&outgoing_, how);
+  StartWrite(&outgoing_);
   return true;
 }
 
@@ -320,11 +318,11 @@ Tried GrpcServerCall::TryRead(internal::InMessage message) {
   return read_all_ || Over() ? Tried::kOver : Tried::kNotYet;
 }
 
-Tried GrpcServerCall::TryWrite(internal::OutMessage message, WriteOptions options) {
+Tried GrpcServerCall::TryWrite(internal::OutMessage message, WriteOptions) {
   absl::MutexLock lock(&mu_);
   if (Over() || broken_) return Tried::kOver;
   if (sending_) return Tried::kNotYet;
-  return StartMessage(message, options) ? Tried::kDone : Tried::kOver;
+  return StartMessage(message) ? Tried::kDone : Tried::kOver;
 }
 
 Tried GrpcServerCall::TrySendInitialMetadata() {

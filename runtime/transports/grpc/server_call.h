@@ -88,7 +88,7 @@ class GrpcServerCall final : public internal::ServerCall, public Runnable, publi
   bool TakeMessage(internal::InMessage message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartMetadata() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // False: the message is over the limit.
-  bool StartMessage(internal::OutMessage message, WriteOptions options) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool StartMessage(internal::OutMessage message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // What the call ends with, its metadata added. *message is null afterwards if it is not to be sent.
   absl::Status Ending(absl::Status status, const internal::OutMessage** message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddInitialMetadata() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
