@@ -23,10 +23,22 @@ struct CaseOptions {
   int concurrent_calls = 1000;
   int rpc_soak_calls = 10'000;
   int channel_soak_channels = 1000;
+  // The soaks: whether the process must not have more threads afterwards. A library's own come and go with the load.
+  bool soak_threads = true;
   // push_back: what the writer of a stream may have under way while nobody reads (the larger stream_window_bytes of the
-  // two sides), and how large its messages are.
+  // two sides), what it surely may, and how large its messages are.
   int window_bytes = 64 << 10;
+  int least_window_bytes = 64 << 10;
   int push_back_message_bytes = 10'000;
+
+  // For a way of calls that leads through gRPC, over `connections` of its own or of ours: gRPC's flow control gives
+  // each direction up to 16 MiB as it sees fit, and surely the first message.
+  void LeadThroughGrpc(int connections) {
+    soak_threads = false;
+    push_back_message_bytes = 1 << 20;
+    least_window_bytes = 2 * push_back_message_bytes;  // that is, one of them
+    window_bytes = connections * (16 << 20);
+  }
 };
 
 // One case: a client that calls the server of InteropService at the other end of `channel`, and looks at what comes

@@ -16,6 +16,7 @@
 ABSL_FLAG(std::string, address, "local:interop", "the server's address");
 ABSL_FLAG(std::string, case, "all", "which case to run; all for all of them, list to see their names");
 ABSL_FLAG(int, concurrent_calls, nearcall::interop::CaseOptions().concurrent_calls, "of concurrent_large_unary");
+ABSL_FLAG(int, through_grpc, 0, "how many connections lead to the server, if one of them is gRPC's");
 ABSL_FLAG(int, rpc_soak_calls, nearcall::interop::CaseOptions().rpc_soak_calls, "of rpc_soak");
 ABSL_FLAG(int, channel_soak_channels, nearcall::interop::CaseOptions().channel_soak_channels, "of channel_soak");
 
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   nearcall::interop::CaseOptions options;
+  if (const int connections = absl::GetFlag(FLAGS_through_grpc); connections > 0) options.LeadThroughGrpc(connections);
   options.concurrent_calls = absl::GetFlag(FLAGS_concurrent_calls);
   options.rpc_soak_calls = absl::GetFlag(FLAGS_rpc_soak_calls);
   options.channel_soak_channels = absl::GetFlag(FLAGS_channel_soak_channels);

@@ -16,11 +16,9 @@ class InteropOverGrpc : public testing::TransportTest, public ::testing::WithPar
 };
 
 TEST_P(InteropOverGrpc, Case) {
-  if (GetParam().name == std::string("push_back")) GTEST_SKIP() << "the transport has a flow control of its own";
-  // The soaks also hold the process to the threads that it had: gRPC's own come and go with the load.
-  if (std::string(GetParam().name).find("soak") != std::string::npos) GTEST_SKIP() << "the library starts threads";
   StartServer();
   CaseOptions effort;
+  effort.LeadThroughGrpc(1);
   effort.concurrent_calls = 500;
   effort.rpc_soak_calls = 2000;
   effort.channel_soak_channels = 100;

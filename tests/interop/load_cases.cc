@@ -111,7 +111,7 @@ absl::Status PushBack(const std::shared_ptr<Channel>& channel, const CaseOptions
   });
 
   // The least that it can write, even if the server reads nothing.
-  testing::Await([&] { return written >= options.window_bytes / (size + 100) || done; });
+  testing::Await([&] { return written >= options.least_window_bytes / (size + 100) || done; });
   absl::Status result;
   for (int i = 0; i < 100 && result.ok(); ++i) {
     ClientContext empty;
@@ -154,7 +154,7 @@ absl::Status RpcSoak(const std::shared_ptr<Channel>& channel, const CaseOptions&
     // With the connection.
     if (i == 0) before = testing::Resources::Of(getpid());
   }
-  testing::AwaitNoMoreThan(before, getpid());
+  testing::AwaitNoMoreThan(before, getpid(), options.soak_threads);
   return absl::OkStatus();
 }
 
@@ -167,7 +167,7 @@ absl::Status ChannelSoak(const std::shared_ptr<Channel>& channel, const CaseOpti
     // With the threads of a server in this process, which it starts when it is first called.
     if (i == 0) before = testing::Resources::Of(getpid());
   }
-  testing::AwaitNoMoreThan(before, getpid());
+  testing::AwaitNoMoreThan(before, getpid(), options.soak_threads);
   return absl::OkStatus();
 }
 
