@@ -15,6 +15,9 @@
 #include "runtime/transports/grpc/in_process.h"
 
 namespace nearcall {
+
+using grpc_transport::kInProcessPrefix;
+
 namespace {
 
 // A server of this process that passes everything on to a channel.
@@ -31,7 +34,8 @@ struct Gateway {
 class GrpcServices final : public CallbackGenericService {
  public:
   explicit GrpcServices(std::unique_ptr<grpc::Server> server)
-      : server_(std::move(server)), bridge_(ChannelOver(server_->InProcessChannel(UnlimitedArguments()))) {}
+      : server_(std::move(server)),
+        bridge_(ChannelOver(server_->InProcessChannel(grpc_transport::UnlimitedArguments()))) {}
   ~GrpcServices() override { server_->Shutdown(gpr_now(GPR_CLOCK_MONOTONIC)); }
 
   ServerGenericBidiReactor* CreateReactor(CallbackServerContext* context) override {
@@ -58,14 +62,14 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> GrpcChannelOver(std::shared_ptr<C
   absl::StatusOr<std::unique_ptr<Server>> server = builder.BuildAndStart();
   if (!server.ok()) return server.status();
   gateway->server = *std::move(server);
-  gateway->grpc = InProcessChannel(absl::StripPrefix(address, "grpc:"));
+  gateway->grpc = grpc_transport::InProcessChannel(absl::StripPrefix(address, "grpc:"));
   return std::shared_ptr<grpc::Channel>(gateway, gateway->grpc.get());
 }
 
 std::shared_ptr<Channel> ChannelOver(std::shared_ptr<grpc::Channel> channel) {
   ChannelOptions options;
   options.max_receive_message_bytes = -1;
-  return MakeGrpcChannel(Address{"grpc:", "grpc", ""}, std::move(channel), options);
+  return grpc_transport::MakeGrpcChannel(Address{"grpc:", "grpc", ""}, std::move(channel), options);
 }
 
 absl::StatusOr<std::unique_ptr<CallbackGenericService>> ServeGrpc(const std::vector<grpc::Service*>& services) {

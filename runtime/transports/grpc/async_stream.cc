@@ -8,7 +8,7 @@
 #include "runtime/engine/pending_call.h"
 #include "runtime/transports/grpc/convert.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 using internal::MutexLock;
 using internal::Tried;
@@ -213,4 +213,4 @@ Tried GrpcAsyncStream::TryFinish(absl::Status* status) {
   return Tried::kDone;
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

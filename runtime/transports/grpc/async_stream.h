@@ -18,7 +18,7 @@
 #include "runtime/transports/grpc/call_context.h"
 #include "runtime/transports/grpc/runner.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // A streaming call with a driver, on gRPC's callback stream. gRPC's reactions only note what has happened and have the
 // driver look at the call, on the channel's thread. Messages are read ahead, up to the stream's window.
@@ -100,6 +100,6 @@ class GrpcAsyncStream final : public internal::ClientCall,
   GrpcCallContext context_;    // last: it may wake the rest
 };
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_ASYNC_STREAM_H_

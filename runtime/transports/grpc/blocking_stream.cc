@@ -7,7 +7,7 @@
 #include "runtime/engine/pending_call.h"
 #include "runtime/transports/grpc/convert.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 GrpcBlockingStream::GrpcBlockingStream(std::shared_ptr<const void> owner, grpc::ChannelInterface* channel,
                                        const std::string& target, const ChannelOptions& options,
@@ -74,4 +74,4 @@ absl::Status GrpcBlockingStream::Finish() {
   return context_.TakeEnd(stream_->Finish());
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

@@ -12,7 +12,7 @@
 #include "nearcall/internal/client_call.h"
 #include "runtime/transports/grpc/call_context.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // A streaming call whose caller blocks, on gRPC's synchronous stream: the waiting thread itself polls for its call.
 //
@@ -54,6 +54,6 @@ class GrpcBlockingStream final : public internal::ClientCall {
   bool finished_ = false;
 };
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_BLOCKING_STREAM_H_

@@ -11,7 +11,7 @@
 #include "runtime/engine/head.h"
 #include "runtime/transports/grpc/convert.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 using internal::ClientContextAccess;
 
@@ -92,4 +92,4 @@ absl::Status CheckCall(const ClientContext& context, absl::string_view method, i
   return EncodeRequestHead(method, context.metadata()).status();  // only whether it is too large
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

@@ -12,7 +12,7 @@
 #include "nearcall/internal/cancellable.h"
 #include "nearcall/internal/mutex.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // A caller's context, and gRPC's for the call that is made with it. Cancelling the one cancels the other.
 //
@@ -60,6 +60,6 @@ class GrpcCallContext final : private internal::Cancellable {
 // Why a call must not begin; OK if it may.
 absl::Status CheckCall(const ClientContext& context, absl::string_view method, int64_t deadline);
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_CALL_CONTEXT_H_

@@ -12,7 +12,7 @@
 #include "nearcall/status_details.h"
 #include "runtime/wire/frame.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 namespace {
 
 absl::string_view View(grpc::string_ref text) { return absl::string_view(text.data(), text.size()); }
@@ -91,4 +91,4 @@ absl::Status TooLargeToSend(size_t size, int limit) {
   return absl::ResourceExhaustedError(absl::StrCat("a message of ", size, " bytes is over the send limit of ", limit));
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

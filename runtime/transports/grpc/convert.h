@@ -12,7 +12,7 @@
 #include "nearcall/metadata.h"
 #include "runtime/base/clock.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // What nearcall and gRPC each say in their own types.
 
@@ -39,6 +39,6 @@ void FromGrpc(const GrpcMetadata& from, Metadata* to);
 absl::Status TooLargeToSend(size_t size, int limit);
 inline bool FitsLimit(size_t size, int limit) { return limit < 0 || size <= static_cast<size_t>(limit); }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_CONVERT_H_

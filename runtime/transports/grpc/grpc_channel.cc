@@ -26,7 +26,7 @@
 #include "runtime/transports/grpc/runner.h"
 #include "runtime/transports/grpc/target.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 namespace {
 
 using internal::ClientContextAccess;
@@ -280,4 +280,4 @@ std::shared_ptr<Channel> MakeGrpcChannel(const Address& address, const ChannelOp
                                   &ChannelOverGrpc::Delete);
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

@@ -7,7 +7,7 @@
 #include "nearcall/channel.h"
 #include "runtime/engine/transport.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // A channel whose calls are gRPC's: gRPC connects, tries again and balances as it does for its own stubs.
 std::shared_ptr<Channel> MakeGrpcChannel(const Address& address, const ChannelOptions& options);
@@ -16,6 +16,6 @@ std::shared_ptr<Channel> MakeGrpcChannel(const Address& address, const ChannelOp
 std::shared_ptr<Channel> MakeGrpcChannel(const Address& address, std::shared_ptr<grpc::Channel> channel,
                                          const ChannelOptions& options);
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_GRPC_CHANNEL_H_

@@ -18,13 +18,13 @@ class GrpcTransport final : public Transport {
   // gRPC says what is wrong with a target when it is called.
   absl::Status Check(const Address&) const override { return absl::OkStatus(); }
   std::shared_ptr<Channel> MakeChannel(const Address& address, const ChannelOptions& options) override {
-    return MakeGrpcChannel(address, options);
+    return grpc_transport::MakeGrpcChannel(address, options);
   }
   absl::StatusOr<std::shared_ptr<ClientConnection>> Dial(const Address& address, const DialOptions&) override {
     return absl::UnimplementedError(absl::StrCat(address.text, ": gRPC connects by itself"));
   }
   absl::StatusOr<std::unique_ptr<Listener>> Listen(const Address& address, ServerCore* core) override {
-    return GrpcListener::Listen(address, core);
+    return grpc_transport::GrpcListener::Listen(address, core);
   }
 };
 

@@ -6,7 +6,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 namespace {
 
 struct Servers {
@@ -48,4 +48,4 @@ grpc::ChannelArguments UnlimitedArguments() {
   return arguments;
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

@@ -8,7 +8,7 @@
 #include "grpcpp/server.h"
 #include "grpcpp/support/channel_arguments.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // Targets that gRPC does not know: this prefix and a name. A server that listens on one is reached from this process
 // alone, through gRPC's in-process transport.
@@ -24,6 +24,6 @@ std::shared_ptr<grpc::Channel> InProcessChannel(absl::string_view target);
 // Channel arguments without limits of messages.
 grpc::ChannelArguments UnlimitedArguments();
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_IN_PROCESS_H_

@@ -15,7 +15,7 @@
 #include "runtime/transports/grpc/in_process.h"
 #include "runtime/transports/grpc/target.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 namespace {
 
 constexpr int kMaxMetadataBytes = 64 * 1024;
@@ -179,4 +179,4 @@ void GrpcListener::CancelCalls() {
   for (GrpcServerCall* call : calls_) call->Cancel(absl::CancelledError("the server is shutting down"));
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

@@ -16,7 +16,7 @@
 #include "runtime/engine/transport.h"
 #include "runtime/transports/grpc/server_call.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // A gRPC server that hands every call to the methods of a nearcall server.
 //
@@ -55,6 +55,6 @@ class GrpcListener final : public Listener, private grpc::CallbackGenericService
   absl::flat_hash_set<GrpcServerCall*> calls_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_LISTENER_H_

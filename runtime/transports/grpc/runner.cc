@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 void Runner::Post(std::function<void()> task) {
   absl::MutexLock lock(&mu_);
@@ -41,4 +41,4 @@ void Runner::Loop() {
   }
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

@@ -8,7 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // The thread that a channel's callbacks run on, started with the first of them. gRPC's own threads are few and serve
 // everybody: they are not for code that may block.
@@ -32,6 +32,6 @@ class Runner {
   std::thread thread_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_RUNNER_H_

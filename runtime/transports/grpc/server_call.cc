@@ -12,7 +12,7 @@
 #include "runtime/transports/grpc/convert.h"
 #include "runtime/wire/frame.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 using internal::ServerContextAccess;
 using internal::Tried;
@@ -344,4 +344,4 @@ Tried GrpcServerCall::TryFinish(const absl::Status& status, const internal::OutM
   return cancelled ? Tried::kOver : Tried::kDone;
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

@@ -17,7 +17,7 @@
 #include "runtime/engine/server_core.h"
 #include "runtime/engine/worker_pool.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // One call that came in through gRPC. gRPC's reactions note what has happened; handlers and drivers run on the server's
 // workers, for gRPC's own threads are few. One message is read ahead.
@@ -119,6 +119,6 @@ class GrpcServerCall final : public internal::ServerCall, public Runnable, publi
   grpc::ByteBuffer outgoing_;                       // gRPC's while it writes
 };
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_SERVER_CALL_H_

@@ -11,7 +11,7 @@
 #include "runtime/base/errno_status.h"
 #include "runtime/base/fd.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 namespace {
 
 // "dns:///h:1", "dns:h:1", "ipv4:h:1" and "h:1" are "h:1"; with an authority, "dns://a/h:1", it is what comes behind.
@@ -77,4 +77,4 @@ absl::Status WhyNotBound(absl::string_view target) {
   return why;
 }
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport

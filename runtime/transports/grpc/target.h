@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
-namespace nearcall {
+namespace nearcall::grpc_transport {
 
 // Targets as gRPC takes them: what stands behind `grpc:` in an address.
 
@@ -19,6 +19,6 @@ bool SplitHostPort(absl::string_view target, std::string* host, std::string* por
 // Why a server could not bind `target`, which gRPC does not tell.
 absl::Status WhyNotBound(absl::string_view target);
 
-}  // namespace nearcall
+}  // namespace nearcall::grpc_transport
 
 #endif  // NEARCALL_RUNTIME_TRANSPORTS_GRPC_TARGET_H_
