@@ -14,16 +14,28 @@ def _import_path(file, roots):
 def _nearcall_codegen_impl(ctx):
     proto = ctx.attr.proto[ProtoInfo]
     roots = proto.transitive_proto_path.to_list()
-    suffixes = [".nearcall.h", ".nearcall.cc"] + (["_mock.nearcall.h"] if ctx.attr.mocks else [])
     sources = [_import_path(source, roots) for source in proto.direct_sources]
-    outputs = [
-        # In a directory of our own, which the library puts on the include path: that serves any import prefix.
-        ctx.actions.declare_file("%s/%s%s" % (ctx.label.name, source[:-len(".proto")], suffix))
-        for source in sources
-        for suffix in suffixes
-    ]
+    groups = {
+        "hdrs": [".nearcall.h"] + (["_mock.nearcall.h"] if ctx.attr.mocks else []),
+        "srcs": [".nearcall.cc"],
+    }
+    if ctx.attr.grpc_adapter:
+        groups["adapter_hdrs"] = ["_grpc.nearcall.h"]
+        groups["adapter_srcs"] = ["_grpc.nearcall.cc"]
+    files = {
+        group: [
+            # In a directory of our own, which the library puts on the include path: that serves any import prefix.
+            ctx.actions.declare_file("%s/%s%s" % (ctx.label.name, source[:-len(".proto")], suffix))
+            for source in sources
+            for suffix in suffixes
+        ]
+        for group, suffixes in groups.items()
+    }
+    outputs = [file for group in files.values() for file in group]
 
     options = ["generate_mock_code=true"] if ctx.attr.mocks else []
+    if ctx.attr.grpc_adapter:
+        options.append("generate_grpc_adapter=true")
     if ctx.attr.services_namespace:
         options.append("services_namespace=" + ctx.attr.services_namespace)
     directory = [ctx.bin_dir.path, ctx.label.workspace_root, ctx.label.package, ctx.label.name]
@@ -49,16 +61,14 @@ def _nearcall_codegen_impl(ctx):
             progress_message = "Generating nearcall code for %s" % ctx.label,
         )
     return [
-        DefaultInfo(files = depset(outputs)),
-        OutputGroupInfo(
-            hdrs = depset([output for output in outputs if output.extension == "h"]),
-            srcs = depset([output for output in outputs if output.extension == "cc"]),
-        ),
+        DefaultInfo(files = depset(files["hdrs"] + files["srcs"])),
+        OutputGroupInfo(**{group: depset(files[group]) for group in files}),
     ]
 
 _nearcall_codegen = rule(
     implementation = _nearcall_codegen_impl,
     attrs = {
+        "grpc_adapter": attr.bool(),
         "mocks": attr.bool(),
         "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
         "services_namespace": attr.string(),
@@ -72,7 +82,15 @@ _nearcall_codegen = rule(
     },
 )
 
-def cc_nearcall_library(name, srcs, deps, generate_mocks = False, services_namespace = None, **kwargs):
+def cc_nearcall_library(
+        name,
+        srcs,
+        deps,
+        generate_mocks = False,
+        services_namespace = None,
+        grpc_adapter = False,
+        grpc_deps = [],
+        **kwargs):
     """A cc_library with the stubs and service classes for one proto_library; of the shape of gRPC's cc_grpc_library.
 
     For pkg/foo.proto, include "pkg/foo.nearcall.h". What calls or serves must link a runtime as well:
@@ -84,6 +102,9 @@ def cc_nearcall_library(name, srcs, deps, generate_mocks = False, services_names
       deps: its cc_proto_library.
       generate_mocks: also pkg/foo_mock.nearcall.h; who includes it depends on GoogleTest.
       services_namespace: a namespace, inside the package's, for the generated classes.
+      grpc_adapter: also the library NAME_grpc_adapter, with pkg/foo_grpc.nearcall.h: gRPC's generated classes over
+        nearcall's addresses. NAME itself stays without gRPC.
+      grpc_deps: for that, the cc_grpc_library of the same proto_library.
       **kwargs: passed on to cc_library.
     """
     if len(srcs) != 1:
@@ -93,13 +114,14 @@ def cc_nearcall_library(name, srcs, deps, generate_mocks = False, services_names
     codegen = "_%s_nearcall_codegen" % name
     _nearcall_codegen(
         name = codegen,
+        grpc_adapter = grpc_adapter,
         mocks = generate_mocks,
         proto = srcs[0],
         services_namespace = services_namespace,
         visibility = ["//visibility:private"],
         **{key: kwargs[key] for key in common if key in kwargs}
     )
-    for group in ["hdrs", "srcs"]:
+    for group in ["hdrs", "srcs"] + (["adapter_hdrs", "adapter_srcs"] if grpc_adapter else []):
         native.filegroup(
             name = "%s.%s" % (codegen, group),
             srcs = [":" + codegen],
@@ -115,3 +137,12 @@ def cc_nearcall_library(name, srcs, deps, generate_mocks = False, services_names
         deps = deps + [Label("//runtime:api")],
         **kwargs
     )
+    if grpc_adapter:
+        cc_library(
+            name = name + "_grpc_adapter",
+            srcs = [":%s.adapter_srcs" % codegen],
+            hdrs = [":%s.adapter_hdrs" % codegen],
+            includes = [codegen],
+            deps = deps + grpc_deps + [Label("//runtime:grpc_adapter")],
+            **kwargs
+        )

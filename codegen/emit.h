@@ -23,6 +23,10 @@ void EmitServerDefinitions(const Service& service, Writer* out);
 // The mock of StubInterface.
 void EmitMock(const Service& service, Writer* out);
 
+// The adapters to gRPC's StubInterface and Service: their class; and what goes into the .cc.
+void EmitGrpcClass(const File& file, const Service& service, Writer* out);
+void EmitGrpcDefinitions(const File& file, const Service& service, Writer* out);
+
 // The pieces of a streaming method's client side that more than one emitter needs: the parameters, and the stream's
 // type ("::nearcall::ClientReader<...>"; "::nearcall::ClientReaderInterface<...>" with `suffix` "Interface").
 std::vector<std::string> ClientParameters(const Method& method);

@@ -24,13 +24,15 @@ void EmitIncludes(const std::vector<std::string>& includes, Writer* out) {
   for (const std::string& include : includes) out->Print("#include \"$path$\"\n", {{"path", include}});
 }
 
-void OpenNamespaces(const File& file, Writer* out) {
+// `innermost` is one of names.h.
+void OpenNamespaces(const File& file, const char* innermost, Writer* out) {
   for (const std::string& name : file.namespaces) out->Print("namespace $name$ {\n", {{"name", name}});
-  out->Print("inline namespace $name$ {\n\n", {{"name", kInlineNamespace}});
+  const char* const text = innermost == kInlineNamespace ? "inline namespace $name$ {\n\n" : "namespace $name$ {\n\n";
+  out->Print(text, {{"name", innermost}});
 }
 
-void CloseNamespaces(const File& file, Writer* out) {
-  out->Print("}  // namespace $name$\n", {{"name", kInlineNamespace}});
+void CloseNamespaces(const File& file, const char* innermost, Writer* out) {
+  out->Print("}  // namespace $name$\n", {{"name", innermost}});
   for (auto name = file.namespaces.rbegin(); name != file.namespaces.rend(); ++name) {
     out->Print("}  // namespace $name$\n", {{"name", *name}});
   }
@@ -56,7 +58,7 @@ void EmitHeader(const File& file, Writer* out) {
         "\n"
         "#include \"nearcall/generated.h\"\n"
         "\n");
-    OpenNamespaces(file, out);
+    OpenNamespaces(file, kInlineNamespace, out);
   }
   for (const Service& service : file.services) {
     out->Comment(service.comments);
@@ -74,7 +76,7 @@ void EmitHeader(const File& file, Writer* out) {
     out->Outdent();
     out->Print("};\n\n");
   }
-  if (!file.services.empty()) CloseNamespaces(file, out);
+  if (!file.services.empty()) CloseNamespaces(file, kInlineNamespace, out);
   out->Print("\n#endif\n");
 }
 
@@ -94,6 +96,12 @@ void EmitMethods(const Service& service, Writer* out) {
   }
 }
 
+void EmitConstants(const File& file, Writer* out) {
+  out->Print("namespace {\n\n");
+  for (const Service& service : file.services) EmitMethods(service, out);
+  out->Print("\n}  // namespace\n\n");
+}
+
 void EmitSource(const File& file, Writer* out) {
   EmitBanner(file, out);
   out->Print("\n");
@@ -105,17 +113,13 @@ void EmitSource(const File& file, Writer* out) {
       "#include <memory>\n"
       "#include <utility>\n"
       "\n");
-  OpenNamespaces(file, out);
-  out->Print("namespace {\n\n");
-  for (const Service& service : file.services) {
-    EmitMethods(service, out);
-  }
-  out->Print("\n}  // namespace\n\n");
+  OpenNamespaces(file, kInlineNamespace, out);
+  EmitConstants(file, out);
   for (const Service& service : file.services) {
     EmitClientDefinitions(service, out);
     EmitServerDefinitions(service, out);
   }
-  CloseNamespaces(file, out);
+  CloseNamespaces(file, kInlineNamespace, out);
 }
 
 void EmitMockHeader(const File& file, Writer* out) {
@@ -124,11 +128,48 @@ void EmitMockHeader(const File& file, Writer* out) {
   EmitIncludes({absl::StrCat(file.base, ".nearcall.h")}, out);
   if (!file.services.empty()) {
     out->Print("#include \"gmock/gmock.h\"\n\n");
-    OpenNamespaces(file, out);
+    OpenNamespaces(file, kInlineNamespace, out);
     for (const Service& service : file.services) EmitMock(service, out);
-    CloseNamespaces(file, out);
+    CloseNamespaces(file, kInlineNamespace, out);
   }
   out->Print("\n#endif\n");
+}
+
+void EmitAdapterHeader(const File& file, Writer* out) {
+  EmitBanner(file, out);
+  OpenGuard(file, "_grpc", out);
+  EmitIncludes({absl::StrCat(file.base, ".grpc.pb.h")}, out);
+  if (!file.services.empty()) {
+    out->Print(
+        "\n"
+        "#include <memory>\n"
+        "\n"
+        "#include \"nearcall/channel.h\"\n"
+        "#include \"nearcall/service.h\"\n"
+        "\n");
+    OpenNamespaces(file, kAdapterNamespace, out);
+    for (const Service& service : file.services) EmitGrpcClass(file, service, out);
+    CloseNamespaces(file, kAdapterNamespace, out);
+  }
+  out->Print("\n#endif\n");
+}
+
+void EmitAdapterSource(const File& file, Writer* out) {
+  EmitBanner(file, out);
+  out->Print("\n");
+  EmitIncludes({absl::StrCat(file.base, "_grpc.nearcall.h")}, out);
+  if (file.services.empty()) return;
+  out->Print(
+      "\n"
+      "#include <utility>\n"
+      "\n"
+      "#include \"nearcall/internal/grpc_service.h\"\n"
+      "#include \"nearcall/internal/grpc_stub.h\"\n"
+      "\n");
+  OpenNamespaces(file, kAdapterNamespace, out);
+  EmitConstants(file, out);
+  for (const Service& service : file.services) EmitGrpcDefinitions(file, service, out);
+  CloseNamespaces(file, kAdapterNamespace, out);
 }
 
 void WriteFile(const File& file, const char* suffix, void (*emit)(const File&, Writer*),
@@ -147,7 +188,8 @@ bool Generator::Generate(const google::protobuf::FileDescriptor* file, const std
   if (!ParseOptions(parameter, &options, error)) return false;
   if (file->options().cc_generic_services() && options.services_namespace.empty()) {
     *error =
-        "cc_generic_services makes protoc generate classes of the same names: remove it, or use the nearcall option "
+        "cc_generic_services makes protoc generate classes of the same "
+        "names: remove it, or use the nearcall option "
         "services_namespace";
     return false;
   }
@@ -156,6 +198,10 @@ bool Generator::Generate(const google::protobuf::FileDescriptor* file, const std
   WriteFile(model, ".nearcall.h", EmitHeader, context);
   WriteFile(model, ".nearcall.cc", EmitSource, context);
   if (options.generate_mock_code) WriteFile(model, "_mock.nearcall.h", EmitMockHeader, context);
+  if (options.generate_grpc_adapter) {
+    WriteFile(model, "_grpc.nearcall.h", EmitAdapterHeader, context);
+    WriteFile(model, "_grpc.nearcall.cc", EmitAdapterSource, context);
+  }
   return true;
 }
 

@@ -51,6 +51,7 @@ Method MakeMethod(const google::protobuf::MethodDescriptor& descriptor, Collecte
   Method method;
   method.kind = KindOf(descriptor);
   method.name = std::string(descriptor.name());
+  method.proto_name = method.name;
   method.constant =
       Escape(absl::StrCat("k", descriptor.service()->name(), "_", descriptor.name()), collected->constants);
   collected->constants.insert(method.constant);
@@ -68,6 +69,8 @@ Service MakeService(const google::protobuf::ServiceDescriptor& descriptor, Colle
   Service service;
   service.name = Escape(std::string(descriptor.name()), ClassNames());
   service.mock_name = absl::StrCat("Mock", descriptor.name(), "Stub");
+  service.proto_name = std::string(descriptor.name());
+  service.adapter_name = Escape(service.proto_name, AdapterNames());
   service.full_name = std::string(descriptor.full_name());
   service.deprecated = descriptor.options().deprecated();
   service.comments = CommentsOf(descriptor);
@@ -106,8 +109,8 @@ bool MakeFile(const google::protobuf::FileDescriptor& descriptor, const Options&
               std::string* error) {
   file->source = std::string(descriptor.name());
   file->base = cpp::StripProto(file->source);
-  const std::vector<std::string> segments = absl::StrSplit(std::string(descriptor.package()), '.', absl::SkipEmpty());
-  for (const std::string& segment : segments) {
+  file->package = absl::StrSplit(std::string(descriptor.package()), '.', absl::SkipEmpty());
+  for (const std::string& segment : file->package) {
     // No more than must be: protoc leaves the namespaces of messages alone.
     file->namespaces.push_back(IsKeyword(segment) ? absl::StrCat(segment, "_") : segment);
   }

@@ -7,6 +7,7 @@ namespace nearcall {
 namespace codegen {
 
 const char kInlineNamespace[] = "nearcall_stubs";
+const char kAdapterNamespace[] = "nearcall_grpc";
 
 bool IsKeyword(absl::string_view word) {
   static const auto* const keywords = new std::set<absl::string_view>{
@@ -49,12 +50,14 @@ std::set<std::string> MemberNames(const google::protobuf::ServiceDescriptor& ser
 }
 
 std::set<std::string> ClassNames() {
-  return {
-      // A class cannot have a member of its own name.
-      "NewStub", "Service", "CallbackService", "Stub", "StubInterface", "service_full_name",
-      // The namespaces that generated code and GoogleMock's macros name: where there is no package, or without `::`.
-      "absl", "google", "nearcall", "std", "testing", kInlineNamespace};
+  return {// A class cannot have a member of its own name.
+          "NewStub", "Service", "CallbackService", "Stub", "StubInterface", "service_full_name",
+          // The namespaces that generated code and GoogleMock's macros name:
+          // where there is no package, or without `::`.
+          "absl", "google", "nearcall", "std", "testing", kInlineNamespace};
 }
+
+std::set<std::string> AdapterNames() { return {"NewStub", "NewService", "Stub", "Server"}; }
 
 std::string Mangle(absl::string_view text) {
   std::string mangled;

@@ -1,5 +1,6 @@
 #include "codegen/options.h"
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr char kValidOptions[] =
     "valid options: generate_mock_code=true|false, "
+    "generate_grpc_adapter=true|false, "
     "services_namespace=NAME[.NAME...]";
 
 bool IsIdentifier(const std::string& text) {
@@ -26,9 +28,11 @@ bool IsIdentifier(const std::string& text) {
 
 // Sets `option` from `value`, or returns what the value should have been.
 std::string Set(const std::string& option, const std::string& value, Options* options) {
-  if (option == "generate_mock_code") {
+  const std::map<std::string, bool*> switches = {{"generate_mock_code", &options->generate_mock_code},
+                                                 {"generate_grpc_adapter", &options->generate_grpc_adapter}};
+  if (const auto at = switches.find(option); at != switches.end()) {
     if (value != "true" && value != "false") return "must be true or false";
-    options->generate_mock_code = value == "true";
+    *at->second = value == "true";
     return "";
   }
   if (option == "services_namespace") {

@@ -11,6 +11,8 @@ namespace codegen {
 struct Options {
   // Also emit foo_mock.nearcall.h.
   bool generate_mock_code = false;
+  // Also emit foo_grpc.nearcall.{h,cc}, adapters to the classes of gRPC's foo.grpc.pb.h.
+  bool generate_grpc_adapter = false;
   // Namespaces inside the package's that hold the generated classes; empty for none. Written with dots, as packages
   // are: protoc takes a colon for the end of the options.
   std::vector<std::string> services_namespace;

@@ -47,13 +47,15 @@ refuses() {
   fi
   [[ -z "$(ls "$out")" ]] || fail "\"$1\" generates files all the same"
   grep -qF -- "$2" "$log" || fail "the error for \"$1\" does not say: $2"
-  grep -qF 'valid options: generate_mock_code=true|false, services_namespace=' "$log" ||
+  grep -qF 'valid options: generate_mock_code=true|false, generate_grpc_adapter=true|false, services_namespace=' "$log" ||
     fail "the error for \"$1\" does not list the valid options"
 }
 
 accepts '' 'service.nearcall.cc service.nearcall.h'
 accepts 'generate_mock_code=false' 'service.nearcall.cc service.nearcall.h'
 accepts 'generate_mock_code=true' 'service.nearcall.cc service.nearcall.h service_mock.nearcall.h'
+accepts 'generate_grpc_adapter=true' \
+  'service.nearcall.cc service.nearcall.h service_grpc.nearcall.cc service_grpc.nearcall.h'
 accepts 'generate_mock_code=true,services_namespace=rpc' \
   'service.nearcall.cc service.nearcall.h service_mock.nearcall.h'
 for file in "$out"/*; do

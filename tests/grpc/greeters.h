@@ -11,9 +11,9 @@
 // The same service and the same client, written against gRPC's generated code and against ours. Each in a source file
 // of its own: both generated headers in one would make the names ambiguous.
 //
-// SayHello greets, with what the caller's metadata `tag` says as initial metadata `tag` and trailing metadata
-// `tag-bin`; an empty name is INVALID_ARGUMENT with a detail; "slow" waits for the call to be cancelled. Collect greets
-// all at once, Repeat three times, Chat each.
+// SayHello greets; an empty name is INVALID_ARGUMENT with a detail; "slow" waits for the call to be cancelled. Collect
+// greets all at once, Repeat three times, Chat each. What the caller's metadata `tag` says, SayHello and Chat return as
+// initial metadata `tag` and, with a zero byte behind it, as trailing metadata `tag-bin`.
 
 std::unique_ptr<grpc::Service> NewGrpcGreeter();
 std::unique_ptr<nearcall::Service> NewNearcallGreeter();

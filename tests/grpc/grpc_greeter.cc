@@ -1,3 +1,5 @@
+#include "tests/grpc/grpc_greeter.h"
+
 #include <grpcpp/client_context.h>
 #include <grpcpp/server_context.h>
 
@@ -6,10 +8,17 @@
 
 #include "google/protobuf/duration.pb.h"
 #include "nearcall/status_details.h"
-#include "tests/codegen/testdata/greeter.grpc.pb.h"
 #include "tests/grpc/greeters.h"
 
 namespace {
+
+void ReturnTag(grpc::ServerContext* context) {
+  const auto tag = context->client_metadata().find("tag");
+  if (tag == context->client_metadata().end()) return;
+  const std::string value(tag->second.data(), tag->second.size());
+  context->AddInitialMetadata("tag", value);
+  context->AddTrailingMetadata("tag-bin", value + std::string(1, '\0'));
+}
 
 class Greeter final : public helloworld::Greeter::Service {
   grpc::Status SayHello(grpc::ServerContext* context, const helloworld::HelloRequest* request,
@@ -25,12 +34,7 @@ class Greeter final : public helloworld::Greeter::Service {
       nearcall::SetDetail(&status, detail);
       return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "whom?", nearcall::EncodeRpcStatus(status));
     }
-    const auto tag = context->client_metadata().find("tag");
-    if (tag != context->client_metadata().end()) {
-      const std::string value(tag->second.data(), tag->second.size());
-      context->AddInitialMetadata("tag", value);
-      context->AddTrailingMetadata("tag-bin", value + std::string(1, '\0'));
-    }
+    ReturnTag(context);
     reply->set_message("Hello, " + request->name());
     return grpc::Status::OK;
   }
@@ -47,8 +51,9 @@ class Greeter final : public helloworld::Greeter::Service {
     for (int i = 0; i < 3; ++i) writer->Write(reply);
     return grpc::Status::OK;
   }
-  grpc::Status Chat(grpc::ServerContext*,
+  grpc::Status Chat(grpc::ServerContext* context,
                     grpc::ServerReaderWriter<helloworld::HelloReply, helloworld::HelloRequest>* stream) override {
+    ReturnTag(context);
     helloworld::HelloRequest request;
     while (stream->Read(&request)) {
       helloworld::HelloReply reply;
@@ -65,7 +70,7 @@ helloworld::HelloRequest Named(const std::string& name) {
   return request;
 }
 
-std::string TryUnary(helloworld::Greeter::Stub* stub) {
+std::string TryUnary(helloworld::Greeter::StubInterface* stub) {
   helloworld::HelloReply reply;
   grpc::ClientContext context;
   context.AddMetadata("tag", "value");
@@ -100,7 +105,7 @@ std::string TryUnary(helloworld::Greeter::Stub* stub) {
   return status.error_code() == grpc::StatusCode::CANCELLED ? "" : "not cancelled: " + status.error_message();
 }
 
-std::string TryStreams(helloworld::Greeter::Stub* stub) {
+std::string TryStreams(helloworld::Greeter::StubInterface* stub) {
   helloworld::HelloReply reply;
   grpc::ClientContext collecting, repeating, chatting;
   const auto writer = stub->Collect(&collecting, &reply);
@@ -111,20 +116,28 @@ std::string TryStreams(helloworld::Greeter::Stub* stub) {
   int count = 0;
   while (reader->Read(&reply)) count += reply.message() == "again";
   if (!reader->Finish().ok() || count != 3) return "Repeat: " + std::to_string(count);
+  chatting.AddMetadata("tag", "of a stream");
   const auto chat = stub->Chat(&chatting);
   for (const char* name : {"a", "b", "c"}) {
     if (!chat->Write(Named(name)) || !chat->Read(&reply) || reply.message() != name) return "Chat: " + reply.message();
   }
   chat->WritesDone();
-  return !chat->Read(&reply) && chat->Finish().ok() ? "" : "Chat has no end";
+  if (chat->Read(&reply) || !chat->Finish().ok()) return "Chat has no end";
+  const auto& initial = chatting.GetServerInitialMetadata();
+  if (initial.count("tag") != 1 || initial.find("tag")->second != "of a stream") return "Chat: no initial metadata";
+  return chatting.GetServerTrailingMetadata().count("tag-bin") == 1 ? "" : "Chat: no trailing metadata";
 }
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewGrpcGreeter() { return std::make_unique<Greeter>(); }
+std::unique_ptr<helloworld::Greeter::Service> NewGreeterService() { return std::make_unique<Greeter>(); }
+std::unique_ptr<grpc::Service> NewGrpcGreeter() { return NewGreeterService(); }
+
+std::string TryStub(helloworld::Greeter::StubInterface* stub) {
+  const std::string unary = TryUnary(stub);
+  return unary.empty() ? TryStreams(stub) : unary;
+}
 
 std::string TryGrpcStub(std::shared_ptr<grpc::Channel> channel) {
-  const auto stub = helloworld::Greeter::NewStub(channel);
-  const std::string unary = TryUnary(stub.get());
-  return unary.empty() ? TryStreams(stub.get()) : unary;
+  return TryStub(helloworld::Greeter::NewStub(channel).get());
 }

@@ -11,26 +11,11 @@
 #include "nearcall/grpc.h"
 #include "nearcall/grpc_adapter.h"
 #include "tests/grpc/greeters.h"
+#include "tests/grpc/servers.h"
 
 namespace {
 
 using nearcall::CreateChannel;
-
-// A nearcall server of our greeter.
-struct NearcallServer {
-  explicit NearcallServer(const std::string& address) {
-    nearcall::ServerBuilder builder;
-    builder.AddListeningPort(address, &port);
-    builder.RegisterService(service.get());
-    builder.EnableHealthCheckService();
-    server = *builder.BuildAndStart();
-  }
-  const std::string& address() const { return server->addresses().front(); }
-
-  std::unique_ptr<nearcall::Service> service = NewNearcallGreeter();
-  std::unique_ptr<nearcall::Server> server;
-  int port = 0;
-};
 
 TEST(NativeGrpcTest, ItsClientCallsOurServer) {
   const NearcallServer server("grpc:127.0.0.1:0");
@@ -40,16 +25,11 @@ TEST(NativeGrpcTest, ItsClientCallsOurServer) {
 }
 
 TEST(NativeGrpcTest, OurClientCallsItsServer) {
-  const std::unique_ptr<grpc::Service> service = NewGrpcGreeter();
-  int port = 0;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(service.get());
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const NativeServer native;
   for (const char* target : {"grpc:127.0.0.1:", "grpc:dns:///localhost:", "grpc:ipv4:127.0.0.1:"}) {
-    EXPECT_EQ(TryNearcallStub(CreateChannel(target + std::to_string(port))), "") << target;
+    EXPECT_EQ(TryNearcallStub(CreateChannel(target + std::to_string(native.port))), "") << target;
   }
-  EXPECT_EQ(TryNearcallStub(nearcall::ChannelOver(server->InProcessChannel(grpc::ChannelArguments()))), "");
+  EXPECT_EQ(TryNearcallStub(nearcall::ChannelOver(native.server->InProcessChannel(grpc::ChannelArguments()))), "");
 }
 
 TEST(NativeGrpcTest, ItsStubCallsOurServerOverOurAddresses) {

@@ -7,6 +7,13 @@
 
 namespace {
 
+void ReturnTag(nearcall::ServerContext* context) {
+  if (const auto tag = context->client_metadata().Get("tag")) {
+    context->AddInitialMetadata("tag", *tag);
+    context->AddTrailingMetadata("tag-bin", std::string(*tag) + std::string(1, '\0'));
+  }
+}
+
 class Greeter final : public helloworld::Greeter::Service {
   absl::Status SayHello(nearcall::ServerContext* context, const helloworld::HelloRequest* request,
                         helloworld::HelloReply* reply) override {
@@ -23,10 +30,7 @@ class Greeter final : public helloworld::Greeter::Service {
       nearcall::SetDetail(&status, detail);
       return status;
     }
-    if (const auto tag = context->client_metadata().Get("tag")) {
-      context->AddInitialMetadata("tag", *tag);
-      context->AddTrailingMetadata("tag-bin", std::string(*tag) + std::string(1, '\0'));
-    }
+    ReturnTag(context);
     reply->set_message("Hello, " + request->name());
     return absl::OkStatus();
   }
@@ -43,8 +47,9 @@ class Greeter final : public helloworld::Greeter::Service {
     for (int i = 0; i < 3; ++i) writer->Write(reply);
     return absl::OkStatus();
   }
-  absl::Status Chat(nearcall::ServerContext*,
+  absl::Status Chat(nearcall::ServerContext* context,
                     nearcall::ServerReaderWriter<helloworld::HelloReply, helloworld::HelloRequest>* stream) override {
+    ReturnTag(context);
     helloworld::HelloRequest request;
     while (stream->Read(&request)) {
       helloworld::HelloReply reply;

@@ -18,7 +18,9 @@ inline constexpr char kInProcessPrefix[] = "nearcall-inproc:";
 void RegisterInProcess(absl::string_view target, grpc::Server* server);
 void UnregisterInProcess(absl::string_view target);
 
-// A channel to the server that listens on `target`; nullptr when none does. The server must outlive its calls.
+// A channel to the server that listens on `target`; nullptr when none does. The server must outlive its calls. Calls
+// with credentials of their own fail with UNAUTHENTICATED, as over any connection of gRPC's that is not secure; gRPC
+// would drop them without a word.
 std::shared_ptr<grpc::Channel> InProcessChannel(absl::string_view target);
 
 // Channel arguments without limits of messages.

@@ -13,9 +13,12 @@
 namespace nearcall {
 
 // For code that is written against gRPC's generated classes, and is to call or serve over nearcall's addresses as it
-// is. Each call takes gRPC's way inside the process and then ours, which costs some tens of microseconds: gRPC keeps to
-// itself what a context holds, and only its own calls bring it all along: metadata, deadline, cancellation, status with
-// details, and every form of stub, completion queues and reactors included. In //runtime:grpc_adapter.
+// is. What cc_nearcall_library generates with grpc_adapter = True is faster, for code that holds a StubInterface or
+// implements a Service in blocking form; this is for the rest.
+//
+// Each call takes gRPC's way inside the process and then ours, which costs some tens of microseconds, and carries
+// everything, in every form of stub and service, but the credentials of a call: those are UNAUTHENTICATED.
+// In //runtime:grpc_adapter.
 
 // Has gRPC's stubs call through `channel`:
 //   auto stub = helloworld::Greeter::NewStub(*nearcall::GrpcChannelOver(nearcall::CreateChannel("shm:x")));
