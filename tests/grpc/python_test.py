@@ -15,7 +15,8 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 SERVER, CLIENT, PROTOC, PLUGIN = (os.path.abspath(path) for path in sys.argv[1:5])
-SOURCES = ["examples/hello/hello.proto", "protos/grpc/reflection/v1/reflection.proto"]
+SOURCES = ["examples/hello/hello.proto", "protos/grpc/reflection/v1/reflection.proto",
+           "protos/grpc/health/v1/health.proto"]
 
 
 def expect(condition, what):
@@ -67,6 +68,20 @@ def call_with_reflection(target):
         expect(call(request_type(name="mirror"), timeout=10).message == "Hello, mirror!", "a greeting by reflection")
 
 
+def probe(target):
+    """As Kubernetes and the like do."""
+    from protos.grpc.health.v1 import health_pb2, health_pb2_grpc
+    with grpc.insecure_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
+        expect(answer.status == health_pb2.HealthCheckResponse.SERVING, "the health is %s" % answer)
+        try:
+            stub.Check(health_pb2.HealthCheckRequest(service="no.such.Service"), timeout=10)
+            expect(False, "the health of a service that does not exist")
+        except grpc.RpcError as error:
+            expect(error.code() == grpc.StatusCode.NOT_FOUND, "the code is %s" % error.code())
+
+
 def serve_for_our_client():
     from examples.hello import hello_pb2, hello_pb2_grpc
 
@@ -102,6 +117,7 @@ def main():
             target = line[len("listening on grpc:"):]
             call_with_generated_code(target)
             call_with_reflection(target)
+            probe(target)
             server.send_signal(signal.SIGTERM)
             expect(server.wait() == 0, "the server ended with %s" % server.returncode)
         finally:
