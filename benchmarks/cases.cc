@@ -14,6 +14,8 @@ using Names = std::vector<std::string>;
 
 const Names kTransports = {"shm", "unix", "tcp", "inproc"};
 const Names kGrpc = {"grpc-unix", "grpc-tcp"};
+// gRPC's code over shm.
+const Names kAdapter = {"shm-adapter"};
 const Names kGrpcCallback = {"grpc-unix-callback", "grpc-tcp-callback"};
 
 Names operator+(Names a, const Names& b) {
@@ -54,7 +56,8 @@ void AddUnary(const Effort& effort, List* list) {
   for (const uint32_t size : {0u, 64u, 1u << 10, 64u << 10, 1u << 20, 64u << 20}) {
     Names floors = (size <= 1024 ? Names{"cache-line"} : Names{"memcpy"}) + sockets;
     if (size == 64) floors = floors + blocking;
-    Case& one = list->Add("unary", SizeName(size), UNARY, size, 1, floors + kTransports + kGrpc);
+    const Names rpcs = size == 64 ? kTransports + kAdapter : kTransports;
+    Case& one = list->Add("unary", SizeName(size), UNARY, size, 1, floors + rpcs + kGrpc);
     if (size == 64u << 20) one.rounds = effort.quick ? 1 : std::min(effort.rounds, 5);
   }
   Case& one_cpu = list->Add("unary-one-cpu", "64", UNARY, 64, 1, blocking + kTransports + kGrpc);

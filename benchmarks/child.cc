@@ -47,9 +47,11 @@ bool ReceivePacket(int fd, google::protobuf::MessageLite* message) {
 constexpr char kNothing[] = "-";
 
 std::unique_ptr<RpcServer> NewServer(const Setup& setup) {
+  if (absl::EndsWith(setup.contestant(), "-adapter")) return NewAdapterServer(setup);
   return absl::StartsWith(setup.contestant(), "grpc-") ? NewGrpcServer(setup) : NewNearcallServer(setup);
 }
 std::unique_ptr<RpcClient> NewClient(const Setup& setup) {
+  if (absl::EndsWith(setup.contestant(), "-adapter")) return NewAdapterClient(setup);
   return absl::StartsWith(setup.contestant(), "grpc-") ? NewGrpcClient(setup) : NewNearcallClient(setup);
 }
 
@@ -155,6 +157,8 @@ Pair::Pair(Setup setup, const std::string& directory) {
   const std::string& name = setup.contestant();
   if (name == "shm" || name == "unix") {
     setup.set_address(absl::StrCat(name, ":", path));
+  } else if (name == "shm-adapter") {
+    setup.set_address(absl::StrCat("shm:", path));
   } else if (name == "tcp") {
     setup.set_address("tcp:127.0.0.1:0");
   } else if (name == "inproc") {

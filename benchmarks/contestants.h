@@ -15,6 +15,10 @@ std::unique_ptr<RpcClient> NewNearcallClient(const Setup& setup);
 std::unique_ptr<RpcServer> NewGrpcServer(const Setup& setup);
 std::unique_ptr<RpcClient> NewGrpcClient(const Setup& setup);
 
+// Contestants: shm-adapter.
+std::unique_ptr<RpcServer> NewAdapterServer(const Setup& setup);
+std::unique_ptr<RpcClient> NewAdapterClient(const Setup& setup);
+
 // Contestants: cache-line, eventfd, memcpy, raw-unix, raw-tcp, raw-unix-spin, raw-tcp-spin. Null for any other.
 // Both processes inherit what the descriptors of floors/floors.h say.
 std::unique_ptr<Floor> NewFloor(const Setup& setup, bool server);

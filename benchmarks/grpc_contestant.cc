@@ -1,4 +1,5 @@
-// gRPC C++ as a contestant: its synchronous API, and its callback API for calls in flight.
+// gRPC C++ as a contestant: its synchronous API, and its callback API for calls in flight. And the same code, service
+// and caller, over nearcall through the generated adapters.
 
 #include <grpcpp/grpcpp.h>
 
@@ -12,8 +13,9 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "benchmarks/contestants.h"
-#include "benchmarks/echo.grpc.pb.h"
 #include "benchmarks/echo.pb.h"
+#include "benchmarks/echo_grpc.nearcall.h"
+#include "nearcall/nearcall.h"
 #include "runtime/base/clock.h"
 
 namespace nearcall::benchmarks {
@@ -77,9 +79,28 @@ class GrpcServer final : public RpcServer {
   std::unique_ptr<grpc::Server> server_;
 };
 
+class AdapterServer final : public RpcServer {
+ public:
+  explicit AdapterServer(const Setup& setup) {
+    nearcall::ServerOptions options;
+    options.max_receive_message_bytes = -1;
+    nearcall::ServerBuilder builder;
+    builder.SetOptions(options).AddListeningPort(setup.address()).RegisterService(service_.get());
+    absl::StatusOr<std::unique_ptr<nearcall::Server>> server = builder.BuildAndStart();
+    if (!server.ok()) Die(server.status().ToString());
+    server_ = *std::move(server);
+  }
+  std::string address() const override { return server_->addresses().front(); }
+
+ private:
+  SyncService implementation_;
+  const std::unique_ptr<nearcall::Service> service_ = nearcall_grpc::Echo::NewService(&implementation_);
+  std::unique_ptr<nearcall::Server> server_;
+};
+
 class GrpcCaller final : public Caller {
  public:
-  GrpcCaller(Echo::Stub* stub, size_t bytes) : stub_(stub), bytes_(bytes) {
+  GrpcCaller(Echo::StubInterface* stub, size_t bytes) : stub_(stub), bytes_(bytes) {
     request_.set_data(std::string(bytes, 'x'));
   }
   void Call() override {
@@ -90,7 +111,7 @@ class GrpcCaller final : public Caller {
   }
 
  private:
-  Echo::Stub* const stub_;
+  Echo::StubInterface* const stub_;
   const size_t bytes_;
   Payload request_;
   Payload response_;
@@ -98,7 +119,7 @@ class GrpcCaller final : public Caller {
 
 class GrpcAsyncCaller final : public AsyncCaller {
  public:
-  GrpcAsyncCaller(Echo::Stub* stub, size_t bytes) : stub_(stub) { request_.set_data(std::string(bytes, 'x')); }
+  GrpcAsyncCaller(Echo::StubInterface* stub, size_t bytes) : stub_(stub) { request_.set_data(std::string(bytes, 'x')); }
   void Start() override {
     context_.emplace();
     stub_->async()->Unary(&*context_, &request_, &response_, [this](const grpc::Status& status) {
@@ -108,7 +129,7 @@ class GrpcAsyncCaller final : public AsyncCaller {
   }
 
  private:
-  Echo::Stub* const stub_;
+  Echo::StubInterface* const stub_;
   std::optional<grpc::ClientContext> context_;
   Payload request_;
   Payload response_;
@@ -116,12 +137,7 @@ class GrpcAsyncCaller final : public AsyncCaller {
 
 class GrpcConnection final : public Connection {
  public:
-  explicit GrpcConnection(const std::string& address) {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(-1);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // or else all channels share a connection
-    stub_ = Echo::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
-  }
+  explicit GrpcConnection(std::unique_ptr<Echo::StubInterface> stub) : stub_(std::move(stub)) {}
 
   std::unique_ptr<Caller> NewCaller(size_t bytes) override { return std::make_unique<GrpcCaller>(stub_.get(), bytes); }
   std::unique_ptr<AsyncCaller> NewAsyncCaller(size_t bytes) override {
@@ -132,7 +148,7 @@ class GrpcConnection final : public Connection {
     Payload message;
     message.set_data(std::string(bytes, 'x'));
     Received received;
-    const std::unique_ptr<grpc::ClientWriter<Payload>> writer = stub_->Upload(&context, &received);
+    const auto writer = stub_->Upload(&context, &received);
     const int batch = bytes > 4096 ? 1 : 64;
     do {
       for (int i = 0; i < batch; ++i) {
@@ -152,13 +168,32 @@ class GrpcConnection final : public Connection {
   }
 
  private:
-  std::unique_ptr<Echo::Stub> stub_;
+  const std::unique_ptr<Echo::StubInterface> stub_;
 };
 
 class GrpcClient final : public RpcClient {
  public:
   explicit GrpcClient(const Setup& setup) : address_(setup.address()) {}
-  std::unique_ptr<Connection> Connect() override { return std::make_unique<GrpcConnection>(address_); }
+  std::unique_ptr<Connection> Connect() override {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // or else all channels share a connection
+    return std::make_unique<GrpcConnection>(
+        Echo::NewStub(grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments)));
+  }
+
+ private:
+  const std::string address_;
+};
+
+class AdapterClient final : public RpcClient {
+ public:
+  explicit AdapterClient(const Setup& setup) : address_(setup.address()) {}
+  std::unique_ptr<Connection> Connect() override {
+    nearcall::ChannelOptions options;
+    options.max_receive_message_bytes = -1;
+    return std::make_unique<GrpcConnection>(nearcall_grpc::Echo::NewStub(nearcall::CreateChannel(address_, options)));
+  }
 
  private:
   const std::string address_;
@@ -168,5 +203,7 @@ class GrpcClient final : public RpcClient {
 
 std::unique_ptr<RpcServer> NewGrpcServer(const Setup& setup) { return std::make_unique<GrpcServer>(setup); }
 std::unique_ptr<RpcClient> NewGrpcClient(const Setup& setup) { return std::make_unique<GrpcClient>(setup); }
+std::unique_ptr<RpcServer> NewAdapterServer(const Setup& setup) { return std::make_unique<AdapterServer>(setup); }
+std::unique_ptr<RpcClient> NewAdapterClient(const Setup& setup) { return std::make_unique<AdapterClient>(setup); }
 
 }  // namespace nearcall::benchmarks
