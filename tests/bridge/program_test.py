@@ -85,11 +85,46 @@ def drain(bridge):
     expect(bridge.process.wait() == 0, "the bridge ended with %s" % bridge.process.returncode)
 
 
+def certify(directory):
+    """An authority, and a certificate of its for this machine: ca.pem, party.pem, party.key."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key",
+            "-out", "ca.pem")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=party", "-keyout", "party.key", "-out", "party.csr")
+    with open(directory + "/party.ext", "w", encoding="utf-8") as extensions:
+        extensions.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-days", "2", "-in", "party.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-extfile", "party.ext", "-out", "party.pem")
+
+
+def encrypt(directory, server):
+    """mTLS between two bridges; nobody gets in without a certificate."""
+    certify(directory)
+    ca, cert, key = (directory + "/" + name for name in ("ca.pem", "party.pem", "party.key"))
+
+    def ask(address):
+        return subprocess.run([CLIENT, "--address=" + address, "--case=large_unary"], capture_output=True, text=True,
+                              check=False).stdout
+
+    with Program(BRIDGE, "--listen=grpc:127.0.0.1:0", "--upstream=" + server.address, "--listen_cert=" + cert,
+                 "--listen_key=" + key, "--listen_client_ca=" + ca) as outward, \
+         Program(BRIDGE, "--listen=shm:" + directory + "/tls", "--upstream=" + outward.address, "--upstream_ca=" + ca,
+                 "--upstream_cert=" + cert, "--upstream_key=" + key) as known, \
+         Program(BRIDGE, "--listen=shm:" + directory + "/nobody", "--upstream=" + outward.address,
+                 "--upstream_ca=" + ca) as unknown:
+        expect(ask(known.address) == "large_unary: passed\n", "through mTLS: " + ask(known.address))
+        expect("UNAVAILABLE" in ask(unknown.address), "without a certificate: " + ask(unknown.address))
+
+
 def main():
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         subprocess.run([PROTOC, "--plugin=protoc-gen-grpc_python=" + PLUGIN, "--python_out=" + directory,
                         "--grpc_python_out=" + directory, "-I."] + SOURCES, check=True)
         sys.path.insert(0, directory)
+        with Program(SERVER, "--listen=local:" + directory + "/server") as server:
+            encrypt(directory, server)
         with Program(SERVER, "--listen=local:" + directory + "/server") as server, \
              Program(BRIDGE, "--listen=grpc:127.0.0.1:0", "--upstream=" + server.address) as outward, \
              Program(BRIDGE, "--listen=shm:" + directory + "/bridge", "--upstream=" + outward.address) as inward:
