@@ -3,6 +3,8 @@
 #include <climits>
 #include <cstring>
 
+#include "google/protobuf/io/coded_stream.h"
+
 namespace nearcall {
 namespace internal {
 
@@ -11,6 +13,15 @@ void OutMessage::SerializeTo(uint8_t* out) const {
     proto_->SerializeWithCachedSizesToArray(out);
   } else if (!bytes_.empty()) {
     std::memcpy(out, bytes_.data(), bytes_.size());
+  }
+}
+
+void OutMessage::SerializeTo(google::protobuf::io::ZeroCopyOutputStream* out) const {
+  google::protobuf::io::CodedOutputStream coded(out);
+  if (proto_ != nullptr) {
+    proto_->SerializeWithCachedSizes(&coded);
+  } else {
+    coded.WriteRaw(bytes_.data(), static_cast<int>(bytes_.size()));
   }
 }
 

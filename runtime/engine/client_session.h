@@ -174,7 +174,8 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
   const size_t timeout_size = deadline == kNever ? 0 : sizeof(uint64_t);
   if (timeout_size != 0) header.flags |= frame_flags::kHasTimeout;
   size_t payload = timeout_size + head.size();
-  const bool inline_message = request != nullptr && payload + request->size <= wire_->max_frame_size() - kHeaderSize;
+  const bool inline_message =
+      request != nullptr && kHeaderSize + payload + request->size <= sender_.MaxFrame(payload + request->size);
   if (inline_message) {
     header.flags |= frame_flags::kHasMessage | frame_flags::kEndStream;
     payload += request->size;
@@ -199,8 +200,7 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
     announced_[number / 64].fetch_or(bit, std::memory_order_relaxed);
   }
   if (result != SendResult::kSent || request == nullptr || inline_message) return result;
-  result = SendMessage(&sender_, wire_->max_frame_size(), id, frame_flags::kEndStream, *request, deadline, aborted,
-                       &call->position, context);
+  result = SendMessage(&sender_, id, frame_flags::kEndStream, *request, deadline, aborted, &call->position, context);
   // The server has seen the request: whatever stopped the message, the call ends by answer or by cancellation.
   return SendResult::kSent;
 }

@@ -102,7 +102,7 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
     call_.credit.Spend(out.size);
     writes_done_ = options.last_message;
     queued_.store(true, std::memory_order_relaxed);
-    if (SendOrQueueMessage(&session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id,
+    if (SendOrQueueMessage(&session_->sender_, call_.ticket.id,
                            options.last_message ? frame_flags::kEndStream : uint8_t{0}, out, this)) {
       queued_.store(false, std::memory_order_relaxed);
     } else {
@@ -202,8 +202,7 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
 
   bool Send(const SizedMessage& out, uint8_t flags, bool hold) {
     const SendResult sent = SendMessage(
-        &session_->sender_, session_->wire_->max_frame_size(), call_.ticket.id, flags, out, deadline_,
-        [this] { return Over(); }, nullptr, context_, hold);
+        &session_->sender_, call_.ticket.id, flags, out, deadline_, [this] { return Over(); }, nullptr, context_, hold);
     if (sent == SendResult::kSent) AwaitFlushed();
     return sent == SendResult::kTimedOut ? TimedOut() : sent == SendResult::kSent;
   }

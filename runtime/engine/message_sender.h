@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "google/protobuf/io/zero_copy_stream.h"
 #include "nearcall/internal/message.h"
 #include "runtime/engine/sender.h"
 
@@ -20,48 +21,96 @@ struct SizedMessage {
 
 // A protobuf message, and what a fragment's header can announce, ends here.
 inline constexpr size_t kMaxMessageSize = (size_t{1} << 31) - 1;
+// Of a message that does not fit one frame: small enough for the caches, large enough for few frames.
+inline constexpr size_t kMaxFragment = 64 * 1024;
 
-// Sends one message as kMessage frames: one, written in place, when it fits the Wire's frames; otherwise fragments of a
-// copy, between which other calls' frames find their way. `call` and `flags` (kEndStream) go into the last frame.
-// `hold` as for Sender::Send, for messages of one frame.
+// Where a message that is too large for one frame is serialised to: a buffer's worth at a time, each of which goes out
+// as a fragment, between which other calls' frames find their way. The buffer stays in the caches, and the receiver
+// takes in the beginning while the rest is still being written.
+//
+// `send(header, bytes)` sends one fragment, and blocks for room. Threads: thread-compatible.
+template <class SendFragment>
+class FragmentStream final : public google::protobuf::io::ZeroCopyOutputStream {
+ public:
+  // `header` is that of the last fragment, but for its size; `total` is the size of the message.
+  FragmentStream(const FrameHeader& header, size_t total, size_t fragment, const SendFragment& send)
+      : header_(header), total_(total), capacity_(fragment), buffer_(new uint8_t[fragment]), send_(send) {}
+
+  // Sends what is left. What has become of the message.
+  SendResult Finish() {
+    if (result_ == SendResult::kSent) SendBuffer();
+    return result_;
+  }
+
+  bool Next(void** data, int* size) override {
+    if (filled_ == capacity_ && !SendBuffer()) return false;
+    *data = buffer_.get() + filled_;
+    *size = static_cast<int>(std::min(capacity_ - filled_, total_ - sent_ - filled_));
+    filled_ += static_cast<size_t>(*size);
+    return *size != 0;
+  }
+  void BackUp(int count) override { filled_ -= static_cast<size_t>(count); }
+  int64_t ByteCount() const override { return static_cast<int64_t>(sent_ + filled_); }
+
+ private:
+  bool SendBuffer() {
+    const size_t left = total_ - sent_ - filled_;
+    FrameHeader header = header_;
+    header.size = static_cast<uint32_t>(kHeaderSize + filled_);
+    if (left != 0) {
+      header.flags = 0;
+      header.extra = static_cast<uint32_t>(left);
+    }
+    result_ = send_(header, buffer_.get(), filled_);
+    sent_ += filled_;
+    filled_ = 0;
+    return result_ == SendResult::kSent;
+  }
+
+  const FrameHeader header_;
+  const size_t total_;
+  const size_t capacity_;
+  const std::unique_ptr<uint8_t[]> buffer_;  // not cleared
+  const SendFragment& send_;
+  size_t filled_ = 0;
+  size_t sent_ = 0;
+  SendResult result_ = SendResult::kSent;
+};
+
+// Sends one message as kMessage frames: one, written in place, when the Wire has such frames; otherwise fragments.
+// `call` and `flags` (kEndStream) go into the last frame. `hold` as for Sender::Send, for messages of one frame.
 template <Wire W, class Aborted>
-SendResult SendMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uint8_t flags, const SizedMessage& out,
-                       int64_t deadline, const Aborted& aborted, uint64_t* position, ClientContext* context = nullptr,
+SendResult SendMessage(Sender<W>* sender, uint32_t call, uint8_t flags, const SizedMessage& out, int64_t deadline,
+                       const Aborted& aborted, uint64_t* position, ClientContext* context = nullptr,
                        bool hold = false) {
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kMessage);
+  header.flags = flags;
   header.call = call;
-  const size_t room = max_frame - kHeaderSize;
+  const size_t room = sender->MaxFrame(out.size) - kHeaderSize;
   if (out.size <= room) {
-    header.flags = flags;
     header.size = static_cast<uint32_t>(kHeaderSize + out.size);
     return sender->Send(
         header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position, context, hold);
   }
-  const std::unique_ptr<uint8_t[]> bytes(new uint8_t[out.size]);  // not cleared
-  out.message.SerializeTo(bytes.get());
-  for (size_t sent = 0; sent < out.size;) {
-    const size_t part = std::min(room, out.size - sent);
-    header.size = static_cast<uint32_t>(kHeaderSize + part);
-    header.extra = static_cast<uint32_t>(out.size - sent - part);
-    if (header.extra == 0) header.flags = flags;
-    const SendResult result = sender->Send(
-        header, [&](uint8_t* to) { std::memcpy(to, bytes.get() + sent, part); }, deadline, aborted, position, context);
-    if (result != SendResult::kSent) return result;
-    sent += part;
-  }
-  return SendResult::kSent;
+  const auto send = [&](const FrameHeader& fragment, const uint8_t* bytes, size_t size) {
+    return sender->Send(
+        fragment, [&](uint8_t* to) { std::memcpy(to, bytes, size); }, deadline, aborted, position, context);
+  };
+  FragmentStream<decltype(send)> stream(header, out.size, std::min(room, kMaxFragment), send);
+  out.message.SerializeTo(&stream);
+  return stream.Finish();
 }
 
 // The same without waiting (Sender::SendOrQueue).
 template <Wire W>
-bool SendOrQueueMessage(Sender<W>* sender, uint32_t max_frame, uint32_t call, uint8_t flags, const SizedMessage& out,
+bool SendOrQueueMessage(Sender<W>* sender, uint32_t call, uint8_t flags, const SizedMessage& out,
                         SendObserver* observer) {
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kMessage);
   header.flags = flags;
   header.call = call;
-  if (out.size <= max_frame - kHeaderSize) {
+  if (kHeaderSize + out.size <= sender->MaxFrame(out.size)) {
     header.size = static_cast<uint32_t>(kHeaderSize + out.size);
     return sender->SendOrQueue(
         header, [&](uint8_t* to) { out.message.SerializeTo(to); }, observer);

@@ -68,6 +68,14 @@ class Sender {
     return SendWaiting(header, fill, deadline, aborted, position, context);
   }
 
+  // The largest frame for a payload of `size` bytes: all of it fits, if the Wire can have such frames at all.
+  uint32_t MaxFrame(size_t size) {
+    const uint32_t now = wire_->max_frame_size();
+    if (kHeaderSize + size <= now) return now;
+    internal::MutexLock lock(&mu_);
+    return wire_->Reserve(kHeaderSize + size);
+  }
+
   // Has what is held go out: before the thread that sent it waits. Free when nothing is.
   void FlushHeld() {
     if (!has_held()) return;
@@ -300,7 +308,7 @@ class Sender {
   bool SendFragment(Parcel* parcel) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     FrameHeader header = parcel->header;
     const size_t left = parcel->payload.size() - parcel->sent;
-    const size_t part = std::min(left, size_t{wire_->max_frame_size()} - kHeaderSize);
+    const size_t part = std::min(left, size_t{wire_->Reserve(kHeaderSize + left)} - kHeaderSize);
     header.size = static_cast<uint32_t>(kHeaderSize + part);
     if (part < left) {
       header.flags = 0;
@@ -335,8 +343,8 @@ class Sender {
     return false;
   }
 
-  // The first in line may be another one, or there may be room for it. A thread that was told so need not be told again,
-  // and the poller must not stay awake for it: on one CPU that would keep it from coming.
+  // The first in line may be another one, or there may be room for it. A thread that was told so need not be told
+  // again, and the poller must not stay awake for it: on one CPU that would keep it from coming.
   void LineHasMoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (!backlog_.empty()) return;
     if (line_.empty()) return StopWaiting();

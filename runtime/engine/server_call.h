@@ -1,6 +1,7 @@
 #ifndef NEARCALL_RUNTIME_ENGINE_SERVER_CALL_H_
 #define NEARCALL_RUNTIME_ENGINE_SERVER_CALL_H_
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -117,6 +118,9 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   void Uncount() {
     if (std::exchange(counted_, false)) session_->core()->UncountCall();
   }
+  // Bytes of messages take their time wherever the handler runs, and do not make it a long one. By the thread that runs
+  // it, or before.
+  void CountBytes(size_t bytes) { bytes_in_run_ += bytes; }
   // Whether a handler was started. Otherwise the session may drop the call.
   bool started = false;
   SessionCall* next = nullptr;  // in the session's list of ended calls
@@ -173,6 +177,12 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   // Runs what the handler wants to be called when nobody waits any more.
   void TellHandler();
   void ReleaseFrame();
+  // How long the handler's own code took, in cycles: from `began` to its answer. What sending that takes is not its
+  // doing, and a caller that is woken may well get this CPU first.
+  uint64_t TimeOfRun(uint64_t began) const {
+    const uint64_t took = (finished_in_run_ ? finished_at_ : CycleCount()) - began;
+    return took - std::min(took, CyclesIn(bytes_in_run_ / kBytesPerNano));
+  }
   static SessionCall*& RunningOnThisThread();
   // One of the two ends has come. True for the second.
   bool SecondEnd() { return ends_.fetch_add(1, std::memory_order_acq_rel) == 1; }
@@ -188,6 +198,8 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   bool metadata_sent_ = false;
   std::atomic<bool> late_{false};  // set by reader and writer, read after both
   bool counted_ = false;
+  uint64_t bytes_in_run_ = 0;
+  uint64_t finished_at_ = 0;
   std::atomic<bool> answering_{false};
 
   // Of an inline run.
@@ -224,6 +236,7 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, std::string* name,
   credit_.Reset(session_->options().send_window);
   metadata_sent_ = started = finished_in_run_ = false;
   counted_ = true;
+  bytes_in_run_ = 0;
   answering_.store(false, std::memory_order_relaxed);
   late_.store(false, std::memory_order_relaxed);
   ends_.store(0, std::memory_order_relaxed);
@@ -248,7 +261,7 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   ServerSession<W>* const session = session_;
   const uint64_t began = CycleCount();
   method->handler->Run(this);
-  const bool was_long = CycleCount() - began > CyclesIn(kLongRunNanos);
+  const bool was_long = TimeOfRun(began) > CyclesIn(kLongRunNanos);
   running = outer;
   // If Finish was called on another thread it may be the second end in no time: `this` is used with care from here on.
   if (holds_frame_) ReleaseFrame();  // the handler never read
@@ -279,7 +292,7 @@ void SessionCall<W>::RunOnWorker() {
   if (driven()) return DriveOnWorker();
   SessionCall*& running = RunningOnThisThread();
   SessionCall* const outer = std::exchange(running, this);
-  const int64_t began = MonotonicNanos();
+  const uint64_t began = CycleCount();
   if (context_.IsCancelled()) {
     Finish(absl::DeadlineExceededError("the call was over before its turn came"));  // nobody waits: nobody need work
   } else {
@@ -287,7 +300,7 @@ void SessionCall<W>::RunOnWorker() {
   }
   running = outer;
   // A method whose calls are short again goes back to the poller's thread.
-  if (MonotonicNanos() - began < kShortRunNanos) method_->long_runs.fetch_sub(1, std::memory_order_relaxed);
+  if (TimeOfRun(began) < CyclesIn(kShortRunNanos)) method_->long_runs.fetch_sub(1, std::memory_order_relaxed);
   if (finished_in_run_ || SecondEnd()) session_->RecycleLater(this);
 }
 
@@ -327,7 +340,9 @@ template <Wire W>
 void SessionCall<W>::StartDriving(std::shared_ptr<internal::ServerDriver> driver) {
   if (holds_frame_) ReleaseFrame();
   driver_ = std::move(driver);
-  if (Drive()) finished_in_run_ = true;
+  if (!Drive()) return;
+  finished_at_ = CycleCount();
+  finished_in_run_ = true;
 }
 
 template <Wire W>
@@ -395,9 +410,9 @@ bool SessionCall<W>::DriveInline() {
 template <Wire W>
 void SessionCall<W>::DriveOnWorker() {
   ServedMethod* const method = method_;
-  const int64_t began = MonotonicNanos();
+  const uint64_t began = CycleCount();
   const bool over = Drive();  // if not, another thread may have the call by now
-  if (MonotonicNanos() - began < kShortRunNanos && method->long_runs.load(std::memory_order_relaxed) > 0) {
+  if (CycleCount() - began < CyclesIn(kShortRunNanos) && method->long_runs.load(std::memory_order_relaxed) > 0) {
     method->long_runs.fetch_sub(1, std::memory_order_relaxed);
   }
   if (over && SecondEnd()) session_->RecycleLater(this);
@@ -450,8 +465,8 @@ bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions options) {
   if (!credit_.available()) return TimedOut();
   credit_.Spend(out.size);
   const SendResult sent = SendMessage(
-      session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, deadline(), [this] { return cancelled(); },
-      nullptr, nullptr, options.buffer_hint);
+      session_->sender(), id_, 0, out, deadline(), [this] { return cancelled(); }, nullptr, nullptr,
+      options.buffer_hint);
   return sent == SendResult::kTimedOut ? TimedOut() : sent == SendResult::kSent;
 }
 
@@ -466,7 +481,7 @@ internal::Tried SessionCall<W>::TryWrite(internal::OutMessage message, WriteOpti
   if (!CheckSendSize(session_->options(), out.size).ok()) return Tried::kOver;
   credit_.Spend(out.size);
   queued_.store(true, std::memory_order_relaxed);
-  if (SendOrQueueMessage(session_->sender(), session_->wire()->max_frame_size(), id_, 0, out, this)) {
+  if (SendOrQueueMessage(session_->sender(), id_, 0, out, this)) {
     queued_.store(false, std::memory_order_relaxed);
   } else {
     has_queued_ = true;
@@ -512,6 +527,10 @@ bool SessionCall<W>::SendInitialMetadata() {
 
 template <Wire W>
 void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message) {
+  if (RunningOnThisThread() == this) {
+    finished_at_ = CycleCount();
+    if (message != nullptr) CountBytes(message->size);
+  }
   if (!cancelled()) {
     status = Ending(status);
     if (!status.ok()) message = nullptr;
@@ -554,8 +573,7 @@ internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const inte
   if (out != nullptr && !together && !std::exchange(answer_sent_, true)) {
     // The message goes first, in fragments, and the end once it is out.
     queued_.store(true, std::memory_order_relaxed);
-    if (!SendOrQueueMessage(session_->sender(), session_->wire()->max_frame_size(), id_, frame_flags::kEndStream, *out,
-                            this)) {
+    if (!SendOrQueueMessage(session_->sender(), id_, frame_flags::kEndStream, *out, this)) {
       has_queued_ = true;
       return Tried::kNotYet;
     }
@@ -598,7 +616,8 @@ FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const Siz
   }
   header.extra = static_cast<uint32_t>(head->size());
   size_t payload = head->size();
-  if (*message != nullptr && payload + (*message)->size <= session_->wire()->max_frame_size() - kHeaderSize) {
+  if (*message != nullptr &&
+      kHeaderSize + payload + (*message)->size <= session_->sender()->MaxFrame(payload + (*message)->size)) {
     header.flags = frame_flags::kHasMessage;
     payload += (*message)->size;
   }
@@ -617,8 +636,8 @@ bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage
   }
   const bool together = header.flags != 0;
   if (message != nullptr && !together &&
-      SendMessage(session_->sender(), session_->wire()->max_frame_size(), id_, frame_flags::kEndStream, *message,
-                  deadline(), aborted, nullptr) != SendResult::kSent) {
+      SendMessage(session_->sender(), id_, frame_flags::kEndStream, *message, deadline(), aborted, nullptr) !=
+          SendResult::kSent) {
     return false;
   }
   Uncount();

@@ -21,10 +21,12 @@ namespace nearcall {
 
 // How many short runs on a worker bring a method whose handler took long back to the poller, and what counts as short.
 inline constexpr int kLongRuns = 64;
-inline constexpr int64_t kShortRunNanos = 50'000;
+inline constexpr uint64_t kShortRunNanos = 50'000;
 // A handler on the poller's thread that takes this long (a tenth of a millisecond, give or take the CPU) goes to a
 // worker next time: it holds up every connection.
 inline constexpr uint64_t kLongRunNanos = 100'000;
+// Bytes that a handler may move meanwhile, in its messages: that time does not count.
+inline constexpr uint64_t kBytesPerNano = 2;
 
 // One method that a server serves.
 struct ServedMethod {

@@ -315,6 +315,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
 template <Wire W>
 typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* call, const uint8_t* payload,
                                                               size_t size) {
+  call->CountBytes(size);
   if (core_->reactor()->may_run_handlers() && call->method()->long_runs.load(std::memory_order_relaxed) <= 0 &&
       core_->workers()->Enter()) {
     return call->RunInline(payload, size) ? Handled::kConsumed : Handled::kRoleLost;

@@ -58,6 +58,7 @@ class StreamWire {
   StreamWire(Fd fd, std::string what) : fd_(std::move(fd)), what_(std::move(what)) {}
 
   uint32_t max_frame_size() const { return kMaxFrameSize; }
+  uint32_t Reserve(size_t /*size*/) { return kMaxFrameSize; }
   uint8_t* Claim(size_t size);
   void Commit(size_t size) {
     const auto frame_size = static_cast<uint32_t>(size);
@@ -74,7 +75,10 @@ class StreamWire {
   bool trusted() const { return true; }  // what was read is in our own memory
 
   // A descriptor that has something to read is ready at once: there is nothing to announce.
-  bool PrepareSleep() { return true; }
+  bool PrepareSleep() {
+    in_.Shrink();
+    return true;
+  }
   void FinishSleep(uint32_t /*ready*/) {}
   int watched_fds(WatchedFd* fds) const {
     fds[0] = WatchedFd{fd_.get(), false};

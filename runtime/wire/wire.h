@@ -33,6 +33,9 @@ struct WatchedFd {
 // uses the Wire any more.
 //
 // Sending.
+//   max_frame_size() The largest frame that Claim takes now; any thread. It only grows.
+//   Reserve(size)    Sees to it that frames may be `size` bytes large, or as large as the mechanism and the memory
+//                    allow; what max_frame_size() is then.
 //   Claim(size)  Room for one frame of `size` bytes, header included, contiguous, 8-byte aligned, at most
 //                max_frame_size(); nullptr when there is no room now. Claiming twice without Commit in between gives
 //                the same room.
@@ -73,6 +76,7 @@ template <class W>
 concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint32_t mask, Frame* frame, WatchedFd* fds,
                         uint64_t position) {
   { const_wire.max_frame_size() } -> std::same_as<uint32_t>;
+  { wire.Reserve(size) } -> std::same_as<uint32_t>;
   { wire.Claim(size) } -> std::same_as<uint8_t*>;
   { wire.Commit(size) } -> std::same_as<void>;
   { wire.Flush() } -> std::same_as<bool>;

@@ -27,6 +27,7 @@ class InprocWire {
   ~InprocWire() { Shutdown(); }
 
   uint32_t max_frame_size() const { return kMaxFrameSize; }
+  uint32_t Reserve(size_t /*size*/) { return kMaxFrameSize; }
   uint8_t* Claim(size_t size);
   void Commit(size_t size);
   bool Flush();

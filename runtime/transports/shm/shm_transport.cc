@@ -17,8 +17,10 @@
 namespace nearcall {
 namespace {
 
-// Of each direction. Enough for a burst of small frames; larger messages go through in fragments.
+// Of each direction. The ring is enough for a burst of small frames. The bulk area takes a frame of 1 MiB and a little
+// more, two of them at a time; it has no memory before there is such a frame. Still larger messages go in fragments.
 constexpr size_t kRingSize = 64 * 1024;
+constexpr size_t kBulkSize = 36 * kRingSize;
 // What each side sends: its segment, and the end of the doorbell that wakes it.
 constexpr size_t kDescriptors = 2;
 
@@ -26,7 +28,7 @@ constexpr size_t kDescriptors = 2;
 class RingOffer final : public CarrierDriver::Offer {
  public:
   static absl::StatusOr<std::unique_ptr<RingOffer>> Make() {
-    absl::StatusOr<Segment> segment = Segment::Create(kRingSize);
+    absl::StatusOr<Segment> segment = Segment::Create(kRingSize, kBulkSize);
     if (!segment.ok()) return segment.status();
     absl::StatusOr<Doorbell> doorbell = Doorbell::Create();
     if (!doorbell.ok()) return doorbell.status();

@@ -10,10 +10,15 @@
 namespace nearcall {
 namespace {
 
+// What memory a bulk area gets is a multiple of this.
+constexpr size_t kBulkStep = 128 * 1024;
+
 // Two frames fit any ring, whatever their positions: the writer of one need not wait for the reader of the other.
-uint32_t MaxFrame(size_t ring_size) {
+uint32_t MaxInRing(size_t ring_size) {
   return static_cast<uint32_t>(std::min<size_t>(ring_size / 2 - 16, kMaxFrameSize));
 }
+// Likewise for frames in the bulk area, with which most of them begin at its front.
+uint32_t MaxInBulk(size_t bulk_size) { return static_cast<uint32_t>(bulk_size / 2); }
 
 }  // namespace
 
@@ -21,12 +26,14 @@ ShmWire::ShmWire(Parts parts)
     : out_ring_(parts.own.ring()),
       out_mask_(parts.own.ring_size() - 1),
       ring_size_(parts.own.ring_size()),
-      max_send_(MaxFrame(parts.own.ring_size())),
+      max_in_ring_(MaxInRing(parts.own.ring_size())),
+      max_send_(max_in_ring_),
       peer_control_(parts.peer.control()),
       in_ring_(parts.peer.ring()),
       in_mask_(parts.peer.ring_size() - 1),
-      max_receive_(MaxFrame(parts.peer.ring_size())),
+      max_receive_(MaxInRing(parts.peer.ring_size())),
       announce_every_(parts.peer.ring_size() / 4),
+      announce_at_(announce_every_),
       own_control_(parts.own.control()),
       trusted_(parts.trusted),
       own_(std::move(parts.own)),
@@ -49,12 +56,65 @@ bool ShmWire::LookForRoom(size_t size) {
   return tail_ + Stride(size) + kWord - position <= ring_size_;
 }
 
+uint32_t ShmWire::Reserve(size_t size) {
+  size = std::min<size_t>(size, MaxInBulk(own_.bulk_size()));
+  if (size <= max_frame_size()) return max_frame_size();
+  const size_t capacity = std::min((2 * size + kBulkStep - 1) / kBulkStep * kBulkStep, own_.bulk_size());
+  // Without memory there are smaller frames, and more of them.
+  if (own_.Populate(bulk_space_.capacity(), capacity)) {
+    bulk_space_.set_capacity(capacity);
+    max_send_.store(MaxInBulk(capacity), std::memory_order_relaxed);
+  }
+  return max_frame_size();
+}
+
+uint8_t* ShmWire::ClaimBulk(size_t size) {
+  if (!HasRoomInRing(kBulkRecord)) return nullptr;
+  bulk_space_.Free(seen_read_position_);
+  claimed_bulk_ = bulk_space_.Find(size);
+  if (claimed_bulk_ == BulkSpace::kNoRoom) {
+    if (!LookForRoom(kBulkRecord)) return nullptr;
+    bulk_space_.Free(seen_read_position_);
+    claimed_bulk_ = bulk_space_.Find(size);
+    if (claimed_bulk_ == BulkSpace::kNoRoom) return nullptr;
+  }
+  return own_.bulk() + claimed_bulk_;
+}
+
+void ShmWire::CommitBulk(size_t size) {
+  WordAt(out_ring_ + (tail_ & out_mask_) + 4).store(static_cast<uint32_t>(claimed_bulk_), std::memory_order_relaxed);
+  Publish(static_cast<uint32_t>(size) | kInBulk, kBulkRecord);
+  bulk_space_.Take(claimed_bulk_, size, tail_);
+}
+
+Received ShmWire::ReceiveBulk(uint32_t size, Frame* frame) {
+  const uint32_t at = WordAt(in_ring_ + (head_ & in_mask_) + 4).load(std::memory_order_relaxed);
+  const size_t bulk_size = peer_.bulk_size();
+  if (size < kHeaderSize || size > MaxInBulk(bulk_size) || at > bulk_size - size || at % BulkSpace::kAlignment != 0) {
+    return Violation("a frame that lies outside of its memory");
+  }
+  if (at + size > populated_) {
+    if (!peer_.Populate(populated_, at + size)) return Violation("a frame where there is no memory");
+    populated_ = at + size;
+  }
+  // Copied once, like the record; from here on only the copy is looked at.
+  frame->header = LoadHeader(peer_.bulk() + at);
+  frame->header.size = size;
+  if (const FrameError error = ValidateHeader(frame->header, size); error != FrameError::kNone) {
+    return Violation(FrameErrorText(error));
+  }
+  frame->payload = peer_.bulk() + at + kHeaderSize;
+  current_ = kBulkRecord;
+  announce_at_ = 0;  // its writer may wait for room of another kind than what the ring's positions tell
+  return Received::kFrame;
+}
+
 void ShmWire::RingFor(uint32_t epoch) {
   if (rung_.exchange(epoch, std::memory_order_relaxed) != epoch) ringer_.Ring();
 }
 
 void ShmWire::Announce() {
-  announced_ = head_;
+  announce_at_ = head_ + announce_every_;
   own_control_->read_position.exchange(head_, std::memory_order_seq_cst);      // pairs with LookForRoom
   if (peer_control_->wants_room.load(std::memory_order_seq_cst) == 0) return;  // pairs with WantRoom
   // A peer that is awake looks for room itself.
@@ -85,7 +145,7 @@ Received ShmWire::Violation(const char* what) {
 }
 
 bool ShmWire::PrepareSleep() {
-  if (announced_ != head_) Announce();
+  if (announce_at_ != head_ + announce_every_) Announce();
   if (++sleeps_ >= kSleepsPerSilence) {
     doorbell_.Silence();  // before the announcement below: what rings after it stays
     sleeps_ = 0;

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "runtime/base/fd.h"
+#include "runtime/transports/shm/bulk_space.h"
 #include "runtime/transports/shm/doorbell.h"
 #include "runtime/transports/shm/segment.h"
 #include "runtime/wire/wire.h"
@@ -21,6 +22,9 @@ namespace nearcall {
 // then stores the size. The reader polls that word alone, so a small frame costs one transfer of its cache lines. Where
 // the reader stands is a word in the reader's own segment; the writer keeps a copy of it and looks anew only when the
 // ring seems full.
+//
+// A frame that is too large for the ring lies in the segment's bulk area, in one piece, and a record in the ring says
+// where. The area has no memory until the first such frame, and gets more as larger ones come (Reserve).
 //
 // Two protocols between the sides, each of the form "I write mine, then read yours", so that one of the two always sees
 // the other (sequentially consistent operations on both words):
@@ -47,20 +51,18 @@ class ShmWire {
   };
   explicit ShmWire(Parts parts);
 
-  uint32_t max_frame_size() const { return max_send_; }
+  uint32_t max_frame_size() const { return max_send_.load(std::memory_order_relaxed); }
+  uint32_t Reserve(size_t size);
 
   uint8_t* Claim(size_t size) {
-    if (tail_ + Stride(size) + kWord - seen_read_position_ > ring_size_ && !LookForRoom(size)) return nullptr;
+    if (size > max_in_ring_) return ClaimBulk(size);
+    if (!HasRoomInRing(size)) return nullptr;
     return out_ring_ + (tail_ & out_mask_);
   }
 
   void Commit(size_t size) {
-    const uint64_t next = tail_ + Stride(size);
-    // The reader will look there next: it must find no frame. Ordered before the frame by the exchange below.
-    WordAt(out_ring_ + (next & out_mask_)).store(0, std::memory_order_relaxed);
-    // Pairs with the loads in Receive and PrepareSleep.
-    WordAt(out_ring_ + (tail_ & out_mask_)).exchange(static_cast<uint32_t>(size), std::memory_order_seq_cst);
-    tail_ = next;
+    if (size > max_in_ring_) return CommitBulk(size);
+    Publish(static_cast<uint32_t>(size), size);
   }
 
   bool Flush() {
@@ -81,6 +83,7 @@ class ShmWire {
   Received Receive(Frame* frame) {
     const uint32_t size = WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire);  // pairs with Commit
     if (size == 0) return NothingToReceive();
+    if ((size & kInBulk) != 0) return ReceiveBulk(size & ~kInBulk, frame);
     // Copied once; from here on only the copy is looked at.
     frame->header = LoadHeader(in_ring_ + (head_ & in_mask_));
     frame->header.size = size;
@@ -95,7 +98,7 @@ class ShmWire {
   void Release() {
     head_ += current_;
     own_control_->read_position.store(head_, std::memory_order_release);
-    if (head_ - announced_ >= announce_every_) Announce();
+    if (head_ >= announce_at_) Announce();
   }
 
   bool trusted() const { return trusted_; }
@@ -122,10 +125,28 @@ class ShmWire {
   static constexpr uint32_t kSleepsPerSilence = 256;
   // What Commit clears behind a frame.
   static constexpr uint64_t kWord = 8;
+  // In the first word of a record: the frame lies in the bulk area, where the second word says.
+  static constexpr uint32_t kInBulk = 1u << 31;
+  static constexpr size_t kBulkRecord = 8;
   static uint64_t Stride(size_t size) { return (size + kAlignment - 1) & ~(kAlignment - 1); }
   static std::atomic<uint32_t>& WordAt(uint8_t* at) { return *reinterpret_cast<std::atomic<uint32_t>*>(at); }
 
+  bool HasRoomInRing(size_t size) {
+    return tail_ + Stride(size) + kWord - seen_read_position_ <= ring_size_ || LookForRoom(size);
+  }
   bool LookForRoom(size_t size);
+  // Publishes a record of `size` bytes, whose first word is `word`.
+  void Publish(uint32_t word, size_t size) {
+    const uint64_t next = tail_ + Stride(size);
+    // The reader will look there next: it must find no frame. Ordered before the frame by the exchange below.
+    WordAt(out_ring_ + (next & out_mask_)).store(0, std::memory_order_relaxed);
+    // Pairs with the loads in Receive and PrepareSleep.
+    WordAt(out_ring_ + (tail_ & out_mask_)).exchange(word, std::memory_order_seq_cst);
+    tail_ = next;
+  }
+  uint8_t* ClaimBulk(size_t size);
+  void CommitBulk(size_t size);
+  Received ReceiveBulk(uint32_t size, Frame* frame);
   void RingFor(uint32_t epoch);
   // The reader makes sure that the writer knows where it stands, and wakes it if it sleeps until there is room.
   void Announce();
@@ -137,10 +158,13 @@ class ShmWire {
   alignas(kCacheLine) uint8_t* const out_ring_;
   const uint64_t out_mask_;
   const uint64_t ring_size_;
-  const uint32_t max_send_;
+  const uint32_t max_in_ring_;
+  std::atomic<uint32_t> max_send_;   // relaxed: who needs more asks under the lock
   uint64_t tail_ = 0;                // bytes ever written
   uint64_t seen_read_position_ = 0;  // the peer's position when we last looked
   SegmentControl* const peer_control_;
+  BulkSpace bulk_space_;
+  size_t claimed_bulk_ = 0;  // where the last ClaimBulk found room
 
   // Receiving; the poller.
   alignas(kCacheLine) uint8_t* const in_ring_;
@@ -148,11 +172,13 @@ class ShmWire {
   const uint32_t max_receive_;
   // Bytes after which the reader makes sure that a writer that waits for room hears of it: a quarter of the ring. A
   // writer waits while more than half of the ring is unread, so the reader comes by here at least once before it has
-  // read that, and the last time it does, three quarters are free, which is more than any frame needs.
+  // read that, and the last time it does, three quarters are free, which is more than any frame needs. What lay in the
+  // bulk area is announced at once.
   const uint64_t announce_every_;
-  uint64_t announced_ = 0;
+  uint64_t announce_at_;
   uint64_t head_ = 0;  // bytes ever read
   uint64_t current_ = 0;
+  size_t populated_ = 0;  // of the peer's bulk area: there is memory behind so much of it
   SegmentControl* const own_control_;
   const bool trusted_;
   bool peer_gone_ = false;

@@ -68,9 +68,7 @@ TEST(DoorbellTest, WhoseSleeperIsGoneNeedsNoRing) {
   ASSERT_TRUE(bell.ok());
   absl::StatusOr<Ringer> ringer = Ringer::Open(bell->TakeRinger());
   ASSERT_TRUE(ringer.ok());
-  {
-    const Doorbell gone = *std::move(bell);
-  }
+  { const Doorbell gone = *std::move(bell); }
   ringer->Ring();  // no SIGPIPE
 }
 

@@ -105,8 +105,9 @@ TEST_F(SegmentTest, MovesWithItsMapping) {
 
 TEST_F(SegmentTest, NeedsEverySeal) {
   for (int bits = 0; bits < 32; ++bits) {
-    const int seals = ((bits & 1) ? F_SEAL_SEAL : 0) | ((bits & 2) ? F_SEAL_SHRINK : 0) | ((bits & 4) ? F_SEAL_GROW : 0) |
-                      ((bits & 8) ? F_SEAL_WRITE : 0) | ((bits & 16) ? F_SEAL_FUTURE_WRITE : 0);
+    const int seals = ((bits & 1) ? F_SEAL_SEAL : 0) | ((bits & 2) ? F_SEAL_SHRINK : 0) |
+                      ((bits & 4) ? F_SEAL_GROW : 0) | ((bits & 8) ? F_SEAL_WRITE : 0) |
+                      ((bits & 16) ? F_SEAL_FUTURE_WRITE : 0);
     const absl::StatusOr<Segment> segment = Segment::Open(Memfd(Segment::kControlSize + kRing, seals));
     if ((seals & kAllSeals) != kAllSeals) {
       EXPECT_EQ(segment.status().code(), absl::StatusCode::kInvalidArgument) << "seals " << seals;
@@ -119,9 +120,10 @@ TEST_F(SegmentTest, NeedsEverySeal) {
 TEST_F(SegmentTest, NeedsAProperSize) {
   const auto control = static_cast<int64_t>(Segment::kControlSize);
   const auto ring = static_cast<int64_t>(kRing);
-  for (const int64_t size : {int64_t{0}, int64_t{1}, control - 1, control, control + 1, control + ring / 2, control + ring - 1,
-                             control + ring + 1, control + ring + control, control + ring * 3, ring, 2 * ring,
-                             control + int64_t{Segment::kMaxRing} * 2, int64_t{1} << 40, int64_t{1} << 62}) {
+  for (const int64_t size :
+       {int64_t{0}, int64_t{1}, control - 1, control, control + 1, control + ring / 2, control + ring - 1,
+        control + ring + 1, control + ring + control, ring, 2 * ring, control + int64_t{Segment::kMaxRing} * 2,
+        int64_t{1} << 40, int64_t{1} << 62, control + ring + int64_t{Segment::kMaxBulk} + 2 * ring}) {
     const absl::StatusOr<Segment> segment = Segment::Open(Memfd(size, kAllSeals));
     EXPECT_EQ(segment.status().code(), absl::StatusCode::kInvalidArgument) << "size " << size;
   }
@@ -130,6 +132,44 @@ TEST_F(SegmentTest, NeedsAProperSize) {
         Segment::Open(Memfd(static_cast<off_t>(Segment::kControlSize + size), kAllSeals));
     EXPECT_TRUE(segment.ok()) << size << ": " << segment.status();
   }
+}
+
+TEST_F(SegmentTest, TellsRingAndBulkApartByTheirSize) {
+  for (const size_t bulk : {size_t{0}, 2 * kRing, 4 * kRing, 36 * kRing, size_t{Segment::kMaxBulk}}) {
+    absl::StatusOr<Segment> own = Segment::Create(kRing, bulk);
+    ASSERT_TRUE(own.ok()) << own.status();
+    absl::StatusOr<Segment> peer = Segment::Open(DupOf(own->fd()));
+    ASSERT_TRUE(peer.ok()) << peer.status();
+    EXPECT_EQ(peer->ring_size(), kRing);
+    EXPECT_EQ(peer->bulk_size(), bulk);
+    if (bulk == 0) continue;
+    ASSERT_TRUE(own->Populate(0, kRing));
+    own->ring()[0] = 1;
+    own->ring()[kRing] = 1;  // the same byte
+    for (size_t i = 0; i < kRing; ++i) own->bulk()[i] = static_cast<uint8_t>(i * 7);
+    ASSERT_TRUE(peer->Populate(0, kRing));
+    for (size_t i = 0; i < kRing; ++i) ASSERT_EQ(peer->bulk()[i], static_cast<uint8_t>(i * 7)) << i;
+    EXPECT_EQ(peer->ring()[0], 1);
+  }
+}
+
+// Memory that a descriptor's file has.
+int64_t Allocated(int fd) {
+  struct stat info;
+  EXPECT_EQ(fstat(fd, &info), 0);
+  return int64_t{info.st_blocks} * 512;
+}
+
+TEST_F(SegmentTest, BulkHasMemoryOnceItIsPopulated) {
+  absl::StatusOr<Segment> own = Segment::Create(kRing, 36 * kRing);
+  ASSERT_TRUE(own.ok()) << own.status();
+  const auto at_first = static_cast<int64_t>(Segment::kControlSize + kRing);
+  EXPECT_EQ(Allocated(own->fd()), at_first);
+  EXPECT_TRUE(own->Populate(0, 5000));  // whole pages
+  EXPECT_EQ(Allocated(own->fd()), at_first + 8192);
+  EXPECT_TRUE(own->Populate(5000, 3 * kRing));
+  EXPECT_EQ(Allocated(own->fd()), at_first + static_cast<int64_t>(3 * kRing));
+  EXPECT_FALSE(own->Populate(0, 40 * kRing)) << "beyond its end";
 }
 
 TEST_F(SegmentTest, NeedsAMemfd) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <random>
 #include <string>
@@ -27,7 +28,7 @@ Fd DupOf(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
 // What one side has before it is a Wire.
 struct Side {
-  Side() : own(*Segment::Create(kRing)), doorbell(*Doorbell::Create()) {}
+  explicit Side(size_t bulk = 0) : own(*Segment::Create(kRing, bulk)), doorbell(*Doorbell::Create()) {}
   Segment own;
   Doorbell doorbell;
   Fd socket;
@@ -48,8 +49,8 @@ std::unique_ptr<ShmWire> MakeWire(Side* side, const Segment& peer, const Doorbel
 
 // Two Wires that are connected.
 struct Pair {
-  Pair() {
-    Side a, b;
+  explicit Pair(size_t bulk = 0) {
+    Side a(bulk), b(bulk);
     Connect(&a, &b);
     Segment a_seen = *Segment::Open(DupOf(a.own.fd()));
     absl::StatusOr<Ringer> a_ringer = Ringer::Open(DupOf(a.doorbell.ringer_fd()));
@@ -64,8 +65,8 @@ struct Pair {
 
 // A Wire whose peer is this test: it writes into the peer's memory what it likes.
 struct Victim {
-  Victim() {
-    Side good;
+  explicit Victim(size_t bulk = 0) : hostile(bulk) {
+    Side good(bulk);
     Connect(&good, &hostile);
     seen = std::make_unique<Segment>(*Segment::Open(DupOf(good.own.fd())));
     wire = MakeWire(&good, hostile.own, hostile.doorbell);
@@ -203,8 +204,8 @@ TEST(ShmWireTest, ClearsTheWordBehindEachFrame) {
 }
 
 TEST(ShmWireTest, HostileSizesCloseTheConnection) {
-  for (const uint32_t size : {1u, 2u, 15u, kMaxFrame + 1, 65536u, 65537u, 0x7fffffffu, 0x80000000u, 0xfffffff0u,
-                              0xfffffff8u, 0xffffffffu}) {
+  for (const uint32_t size :
+       {1u, 2u, 15u, kMaxFrame + 1, 65536u, 65537u, 0x7fffffffu, 0x80000000u, 0xfffffff0u, 0xfffffff8u, 0xffffffffu}) {
     Victim victim;
     victim.Forge(Ping(size));
     EXPECT_EQ(victim.Receive(), Received::kClosed) << size;
@@ -218,8 +219,12 @@ TEST(ShmWireTest, HostileHeadersCloseTheConnection) {
   const auto random = [&] { return static_cast<uint32_t>(generator()); };
   for (int i = 0; i < 300; ++i) {
     Victim victim;
-    FrameHeader header{static_cast<uint32_t>(1 + random() % 10'000), static_cast<uint8_t>(random() % 14),
-                       static_cast<uint8_t>(random()), static_cast<uint16_t>(random()), random() % 3, random()};
+    FrameHeader header{static_cast<uint32_t>(1 + random() % 10'000),
+                       static_cast<uint8_t>(random() % 14),
+                       static_cast<uint8_t>(random()),
+                       static_cast<uint16_t>(random()),
+                       random() % 3,
+                       random()};
     victim.Forge(header);
     const bool good = ValidateHeader(header, kMaxFrame) == FrameError::kNone;
     EXPECT_EQ(victim.Receive(), good ? Received::kFrame : Received::kClosed);
@@ -243,8 +248,8 @@ TEST(ShmWireTest, SizesAreLookedAtOnce) {
 
 // More than was ever written, or less than before.
 TEST(ShmWireTest, WildReadPositionsCloseTheConnection) {
-  for (const uint64_t ahead : {~uint64_t{0} - 7, ~uint64_t{0} - kRing, 4 * uint64_t{kRing}, uint64_t{1} << 32,
-                               uint64_t{1} << 63}) {
+  for (const uint64_t ahead :
+       {~uint64_t{0} - 7, ~uint64_t{0} - kRing, 4 * uint64_t{kRing}, uint64_t{1} << 32, uint64_t{1} << 63}) {
     Victim victim;
     while (Send(victim.wire.get(), 1000, 1)) {
     }
@@ -283,13 +288,140 @@ TEST(ShmWireTest, RandomMemoryHarmsNobody) {
   }
 }
 
-// --- Sleeping -----------------------------------------------------------------------------------------------------------
+// --- Frames that are too large for the ring
+// ------------------------------------------------------------------------------
+
+constexpr size_t kBulk = 128 * kRing;
+
+TEST(ShmWireTest, GrowsToTheFrameThatIsToGo) {
+  Pair pair(kBulk);
+  EXPECT_EQ(pair.one->max_frame_size(), kMaxFrame) << "nothing before it is asked for";
+  EXPECT_EQ(pair.one->Reserve(100), kMaxFrame);
+  uint32_t last = kMaxFrame;
+  for (const uint32_t size : {kMaxFrame + 1, 100'000u, 65'536u, 1'000'000u, uint32_t{kBulk / 2}}) {
+    const uint32_t now = pair.one->Reserve(size);
+    EXPECT_GE(now, size);
+    EXPECT_GE(now, last) << "it only grows";
+    EXPECT_EQ(pair.one->max_frame_size(), now);
+    last = now;
+    ASSERT_TRUE(Send(pair.one.get(), size, 9));
+    ExpectFrame(pair.two.get(), size, 9);
+    ExpectNothing(pair.two.get());
+  }
+  EXPECT_EQ(pair.one->Reserve(kBulk), kBulk / 2) << "the cap";
+  EXPECT_EQ(pair.two->max_frame_size(), kMaxFrame) << "each direction by itself";
+}
+
+TEST(ShmWireTest, WithoutABulkAreaNothingGrows) {
+  Pair pair;
+  EXPECT_EQ(pair.one->Reserve(1 << 20), kMaxFrame);
+}
+
+// Small and large frames in one order, with as many under way as there is room for.
+TEST(ShmWireTest, FramesOfTheRingAndOfTheBulkAreaKeepTheirOrder) {
+  Pair pair(kBulk);
+  std::mt19937 random(6);
+  std::deque<std::pair<uint32_t, uint8_t>> under_way;
+  uint8_t seed = 0;
+  int large = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    const auto size = static_cast<uint32_t>(kHeaderSize + random() % (random() % 4 == 0 ? 300'000 : 3'000));
+    pair.one->Reserve(size);
+    if (random() % 2 == 0 && Send(pair.one.get(), size, ++seed)) {
+      under_way.emplace_back(size, seed);
+      large += size > kMaxFrame;
+    } else if (!under_way.empty()) {
+      ExpectFrame(pair.two.get(), under_way.front().first, under_way.front().second);
+      under_way.pop_front();
+    }
+  }
+  EXPECT_GT(large, 100);
+}
+
+TEST(ShmWireTest, WakesAWriterThatWaitsForRoomInTheBulkArea) {
+  Pair pair(kBulk);
+  const uint32_t size = kBulk / 2;
+  pair.one->Reserve(size);
+  const int bell = DoorbellOf(*pair.one);
+  for (int round = 0; round < 5; ++round) {
+    int sent = 0;
+    while (Send(pair.one.get(), size, 1)) ++sent;
+    EXPECT_EQ(sent, 2);
+    pair.one->WantRoom(true);
+    ASSERT_EQ(pair.one->Claim(size), nullptr);
+    ASSERT_TRUE(pair.one->PrepareSleep());
+    EXPECT_FALSE(Readable(bell));
+    ExpectFrame(pair.two.get(), size, 1);
+    EXPECT_TRUE(Readable(bell)) << "each of them is worth telling of";
+    Silence(bell);
+    pair.one->FinishSleep(1);
+    EXPECT_NE(pair.one->Claim(size), nullptr);
+    pair.one->WantRoom(false);
+    ExpectFrame(pair.two.get(), size, 1);
+  }
+}
+
+// A record that names a frame outside of the area, or none that fits in, or at a crooked place.
+TEST(ShmWireTest, HostileRecordsCloseTheConnection) {
+  constexpr uint32_t kInBulk = 1u << 31;
+  const auto area = static_cast<uint32_t>(kBulk);
+  struct Record {
+    uint32_t size, at;
+  };
+  for (const Record record : {Record{0, 0},
+                              {15, 0},
+                              {16, area - 15},
+                              {16, area},
+                              {16, 0xfffffff0},
+                              {16, 1},
+                              {16, 8},
+                              {area / 2 + 1, 0},
+                              {area / 2, area / 2 + 64},
+                              {0x7fffffff, 0},
+                              {0x7fffffff, 0x80000000}}) {
+    Victim victim(kBulk);
+    const uint32_t words[] = {record.size | kInBulk, record.at};
+    std::memcpy(victim.hostile.own.ring(), words, sizeof words);
+    EXPECT_EQ(victim.Receive(), Received::kClosed) << record.size << " at " << record.at;
+    EXPECT_EQ(victim.wire->status().code(), absl::StatusCode::kInternal) << victim.wire->status();
+  }
+}
+
+// The area need not have memory where a record points: that is no fault, but a frame of zeroes, which is none.
+TEST(ShmWireTest, ARecordThatPointsWhereNothingWasWrittenIsHarmless) {
+  Victim victim(kBulk);
+  const uint32_t words[] = {1000 | 1u << 31, kBulk - 1024};
+  std::memcpy(victim.hostile.own.ring(), words, sizeof words);
+  EXPECT_EQ(victim.Receive(), Received::kClosed);
+  EXPECT_EQ(victim.wire->status().code(), absl::StatusCode::kInternal) << victim.wire->status();
+}
+
+// What the record said once is all that counts.
+TEST(ShmWireTest, RecordsAreLookedAtOnce) {
+  Victim victim(kBulk);
+  ASSERT_TRUE(victim.hostile.own.Populate(0, kBulk));
+  const FrameHeader header = Ping(50'000);
+  std::memcpy(victim.hostile.own.bulk() + 640, &header, sizeof header);
+  const uint32_t words[] = {50'000 | 1u << 31, 640};
+  std::memcpy(victim.hostile.own.ring(), words, sizeof words);
+  Frame frame{};
+  ASSERT_EQ(victim.wire->Receive(&frame), Received::kFrame);
+  std::memset(victim.hostile.own.ring(), 0xff, 64);
+  std::memset(victim.hostile.own.bulk(), 0xff, 1000);
+  EXPECT_EQ(frame.header.size, 50'000u);
+  EXPECT_EQ(frame.header.kind, static_cast<uint8_t>(FrameKind::kPing));
+  victim.wire->Release();
+  EXPECT_EQ(victim.seen->control()->read_position.load(), 8u);
+}
+
+// --- Sleeping
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(ShmWireTest, RingsOncePerSleepAndNotForThoseAwake) {
   Pair pair;
   const int bell = DoorbellOf(*pair.two);
   ASSERT_TRUE(Send(pair.one.get(), 16, 1));
-  EXPECT_FALSE(Readable(bell));  // awake
+  EXPECT_FALSE(Readable(bell));            // awake
   EXPECT_FALSE(pair.two->PrepareSleep());  // there is a frame
   pair.two->FinishSleep(0);
   ExpectFrame(pair.two.get(), 16, 1);
@@ -346,7 +478,8 @@ TEST(ShmWireTest, DoesNotSleepWhereRoomHasComeMeanwhile) {
   pair.one->FinishSleep(0);
 }
 
-// --- Ending -------------------------------------------------------------------------------------------------------------
+// --- Ending
+// -------------------------------------------------------------------------------------------------------------
 
 TEST(ShmWireTest, DeliversWhatWasSentBeforeThePeerWent) {
   Pair pair;
@@ -395,7 +528,8 @@ TEST(ShmWireTest, KnowsWhatThePeerHasRead) {
   EXPECT_FALSE(pair.one->PeerHasRead(second));
 }
 
-// --- Two threads ----------------------------------------------------------------------------------------------------------
+// --- Two threads
+// ----------------------------------------------------------------------------------------------------------
 
 // Sleeps as a poller does: on both descriptors.
 void SleepOn(ShmWire* wire) {

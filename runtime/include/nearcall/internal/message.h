@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "google/protobuf/io/zero_copy_stream.h"
 #include "google/protobuf/message_lite.h"
 
 namespace nearcall {
@@ -32,6 +33,8 @@ class OutMessage {
   }
   // Writes exactly ByteSize() bytes.
   void SerializeTo(uint8_t* out) const;
+  // The same, unless the stream fails.
+  void SerializeTo(google::protobuf::io::ZeroCopyOutputStream* out) const;
 
  private:
   static constexpr size_t kUnknownSize = SIZE_MAX;
