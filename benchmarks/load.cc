@@ -1,10 +1,10 @@
 #include "benchmarks/load.h"
 
 #include <algorithm>
+#include <latch>
 #include <thread>
 
 #include "absl/synchronization/blocking_counter.h"
-#include "absl/synchronization/notification.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/cpu.h"
 
@@ -136,18 +136,18 @@ void Load::Threads(const Round& round, bool share_connection, Sample* sample) {
   }
   Window window;
   absl::BlockingCounter ready(round.clients());
-  absl::Notification start;
+  std::latch start(1);  // wakes all at once, where an absl::Notification wakes one who wakes the next
   std::vector<std::thread> threads;
   for (size_t i = 0; i < count; ++i) {
     threads.emplace_back([&, i] {
       ready.DecrementCount();
-      start.WaitForNotification();
+      start.wait();
       CallRepeatedly(callers[i].get(), window, &tallies[i]);
     });
   }
   ready.Wait();
   window = WindowFromNow(round);
-  start.Notify();
+  start.count_down();
   for (std::thread& thread : threads) thread.join();
   Tally all;
   sample->set_least(tallies[0].counted);

@@ -11,10 +11,11 @@
 namespace nearcall {
 namespace {
 
-// How many passes go by between two glances at the sleeping descriptors while the poller is awake.
-constexpr uint32_t kPassesPerGlance = 256;
-// How many fruitless passes put one Pollable to sleep while others are busy.
-constexpr uint32_t kQuietPasses = 2048;
+// How many looks go by between two glances at the sleeping descriptors while the poller is awake.
+constexpr size_t kLooksPerGlance = 512;
+// How many fruitless looks, at whatever Pollable, put one of them to sleep that has been quiet meanwhile: a tenth of a
+// millisecond or so, however many there are.
+constexpr size_t kQuietLooks = 4096;
 // With so few Pollables all of them are looked at while the poller is awake: a reply then never waits for a glance.
 constexpr size_t kFewPollables = 4;
 // An event names a Pollable by its address, and in the lowest bits which of its descriptors it is about.
@@ -166,7 +167,8 @@ bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t dea
 
 Reactor::Pass Reactor::PollOnce() {
   if (has_tasks_.load(std::memory_order_relaxed)) RunTasks();
-  if (++passes_since_glance_ >= kPassesPerGlance) Glance();
+  looks_since_glance_ += active_.size() + 1;
+  if (looks_since_glance_ >= kLooksPerGlance) Glance();
   bool progress = false;
   // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner
   // one stopped, never with an index into a list that has changed.
@@ -182,7 +184,8 @@ Reactor::Pass Reactor::PollOnce() {
         }
         [[fallthrough]];  // whoever still uses it nudges when it does so no more
       case Polled::kIdle:
-        if (!pollable->spins_ || (++pollable->idle_passes_ > kQuietPasses && active_.size() > kFewPollables)) {
+        if (!pollable->spins_ ||
+            (++pollable->idle_passes_ * active_.size() > kQuietLooks && active_.size() > kFewPollables)) {
           RetireQuiet(pollable);
         }
         break;
@@ -216,14 +219,14 @@ void Reactor::Peek() {
 }
 
 void Reactor::Glance() {
-  passes_since_glance_ = 0;
+  looks_since_glance_ = 0;
   finished_.clear();
   if (active_.size() < pollables_.size()) WaitForEvents(0);
 }
 
 void Reactor::Sleep(int64_t deadline, absl::FunctionRef<bool()> done) {
   finished_.clear();
-  passes_since_glance_ = 0;
+  looks_since_glance_ = 0;
   sleeping_.exchange(true, std::memory_order_seq_cst);  // pairs with Wake's load
   bool quiet = !has_tasks_.load(std::memory_order_seq_cst) && !done();
   size_t prepared = 0;

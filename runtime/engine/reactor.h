@@ -184,7 +184,7 @@ class Reactor {
   std::vector<std::shared_ptr<Pollable>> finished_;  // kept until no event of this batch can name them
   size_t next_ = 0;                                  // where the pass over active_ stands
   uint64_t tickets_ = 0;
-  uint32_t passes_since_glance_ = 0;
+  size_t looks_since_glance_ = 0;
   int64_t next_timer_ = kNever;
   bool may_run_handlers_ = true;
   // ... to here.

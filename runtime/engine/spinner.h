@@ -1,6 +1,8 @@
 #ifndef NEARCALL_RUNTIME_ENGINE_SPINNER_H_
 #define NEARCALL_RUNTIME_ENGINE_SPINNER_H_
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -19,6 +21,9 @@ namespace nearcall {
 // run on one CPU only cannot know whether the peer has another one: it begins without a budget, and tries less and less
 // often while that does not pay.
 //
+// A spinner is a good neighbour: a scheduler lets a thread that never sleeps run for milliseconds, in which it makes
+// thousands of calls while threads that share its CPU make none. So it offers its CPU to them more often than that.
+//
 // Threads: the poller's own.
 class Spinner {
  public:
@@ -30,6 +35,7 @@ class Spinner {
   // A wait begins.
   void Begin() {
     passes_ = 0;
+    times_away_ = 0;
     limit_ = budget_;
   }
 
@@ -41,12 +47,14 @@ class Spinner {
       if (limit_ == 0) return false;
     }
     ++passes_;
+    if (++passes_since_look_ >= kPassesPerLook) GiveWay();
     if (passes_ % kPassesPerClock != 0) return true;
     const int64_t now = MonotonicNanos();
-    if (passes_ == kPassesPerClock) {
-      started_ = now;
+    if (passes_ == kPassesPerClock || WasAway(now)) {
+      looked_at_clock_ = started_ = now;
       return true;
     }
+    looked_at_clock_ = now;
     return now - started_ < limit_;
   }
 
@@ -54,8 +62,11 @@ class Spinner {
   void Hit() {
     // What was there at the first look was not waited for, and says nothing about waiting.
     if (policy_ != Spin::kAdaptive || passes_ == 0 || budget_ == kMaxBudget) return;
-    // Long waits are late hits: a thread that was descheduled while it spun learns nothing good from it.
-    if (passes_ > kPassesPerClock && MonotonicNanos() - started_ > limit_) return Miss();
+    if (passes_ > kPassesPerClock) {
+      const int64_t now = MonotonicNanos();
+      if (now - looked_at_clock_ > kAway) return;
+      if (now - started_ > limit_) return Miss();
+    }
     budget_ = kMaxBudget;
     probe_after_ = kProbeEvery;
   }
@@ -70,8 +81,25 @@ class Spinner {
   static constexpr int64_t kMaxBudget = 60'000;  // a little more than waking a CPU costs, in nanoseconds
   static constexpr int64_t kMinBudget = 2'000;
   static constexpr uint32_t kPassesPerClock = 32;
+  static constexpr int64_t kTurn = 200'000;  // a hundred times what changing threads costs
+  static constexpr uint32_t kPassesPerLook = 256;
+  static constexpr int64_t kAway = 50'000;
+  static constexpr uint32_t kMaxTimesAway = 4;  // in one wait; so that slow passes are not taken for that for ever
   static constexpr uint32_t kProbeEvery = 64;
   static constexpr uint32_t kProbeAtLeastEvery = 512;
+
+  // Whether somebody else had the CPU between the last look at the clock and now: what passed then was no spinning.
+  bool WasAway(int64_t now) { return now - looked_at_clock_ > kAway && ++times_away_ <= kMaxTimesAway; }
+
+  // Lets others that wait for this CPU have it, once its turn has been long enough.
+  void GiveWay() {
+    passes_since_look_ = 0;
+    const int64_t now = MonotonicNanos();
+    if (now - turn_began_ < kTurn) return;
+    sched_yield();
+    turn_began_ = MonotonicNanos();
+    passes_ = 0;  // how long others have taken says nothing about this wait
+  }
 
   int64_t ProbeBudget() {
     if (++waits_without_ < probe_after_) return 0;
@@ -85,7 +113,11 @@ class Spinner {
   int64_t budget_ = 0;
   int64_t limit_ = 0;  // of this wait
   int64_t started_ = 0;
+  int64_t looked_at_clock_ = 0;
+  uint32_t times_away_ = 0;
   uint32_t passes_ = 0;
+  uint32_t passes_since_look_ = 0;
+  int64_t turn_began_ = 0;
   uint32_t waits_without_ = 0;  // since the last probe
   uint32_t probe_after_ = 1;    // so many of them comes the next one
 };

@@ -1,7 +1,13 @@
 #include "runtime/engine/spinner.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 
+#include <atomic>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 
 namespace nearcall {
@@ -118,6 +124,50 @@ TEST(SpinnerTest, EveryWaitMayBeTheProbe) {
     spinner.Hit();
   }
   EXPECT_GT(spun, 2);
+}
+
+// A wait that somebody else interrupted says nothing about waiting.
+TEST(SpinnerTest, AdaptiveLearnsNothingFromTimeThatOthersTook) {
+  if (AllowedCpus() < 2) GTEST_SKIP() << "needs two CPUs";
+  Spinner spinner(Spin::kAdaptive);
+  for (int i = 0; i < 20; ++i) {
+    spinner.Begin();
+    for (int look = 0; look < 40; ++look) ASSERT_TRUE(spinner.KeepSpinning());
+    absl::SleepFor(absl::Microseconds(200));  // as good as being descheduled
+    spinner.Hit();
+  }
+  spinner.Begin();
+  EXPECT_TRUE(spinner.KeepSpinning());
+  // But not for ever: where each look takes so long, sleeping is better.
+  int interruptions = 0;
+  while (spinner.KeepSpinning()) {
+    absl::SleepFor(absl::Microseconds(200));
+    ASSERT_LT(++interruptions, 1000);
+  }
+}
+
+// Whoever spins gives way to others far more often than the scheduler would make it.
+TEST(SpinnerTest, GivesWayToThreadsThatShareItsCpu) {
+  const OnOneCpu one;
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over) sched_yield();
+  });
+  const auto spent = [] {
+    timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return absl::DurationFromTimespec(now);
+  };
+  Spinner spinner(Spin::kAlways);
+  rusage before{};
+  getrusage(RUSAGE_THREAD, &before);
+  for (const absl::Duration end = spent() + absl::Milliseconds(200); spent() < end;) Looks(&spinner);
+  rusage after{};
+  getrusage(RUSAGE_THREAD, &after);
+  over = true;
+  other.join();
+  // About a thousand; without giving way the scheduler switches fifty times or so.
+  EXPECT_GT(after.ru_nivcsw + after.ru_nvcsw - before.ru_nivcsw - before.ru_nvcsw, 250);
 }
 
 }  // namespace
