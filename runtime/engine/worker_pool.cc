@@ -196,8 +196,7 @@ bool WorkerPool::StandBy() {
       stolen = true;
       break;
     }
-    const bool quiet =
-        ticket == 0 && !reactor_->TakeActivity() && !has_short_work_.load(std::memory_order_seq_cst);
+    const bool quiet = ticket == 0 && !reactor_->TakeActivity() && !has_short_work_.load(std::memory_order_seq_cst);
     quiet_ticks = quiet ? quiet_ticks + 1 : 0;
   }
   {

@@ -87,7 +87,8 @@ Received StreamWire::Receive(Frame* frame) {
 // asking.
 Received StreamWire::ReadMore(bool* again) {
   if (std::exchange(drained_, false)) return Received::kNothing;
-  if (in_.room() == 0 || in_.empty()) in_.Reserve(kReadSize);
+  // Small at first; what fills that is worth more.
+  if (in_.room() == 0) in_.Reserve(in_.empty() ? 1 : kReadSize);
   const size_t room = in_.room();
   ssize_t got;
   do {
@@ -102,10 +103,7 @@ Received StreamWire::ReadMore(bool* again) {
   if (got == 0) {
     return Fail(absl::UnavailableError(absl::StrCat("the connection to ", what_, " was closed by the other side")));
   }
-  if (errno == EAGAIN || errno == EWOULDBLOCK) {
-    in_.Shrink();
-    return Received::kNothing;
-  }
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return Received::kNothing;
   absl::Status failure = ErrnoStatus(errno, absl::StrCat("the connection to ", what_));
   return Fail(absl::UnavailableError(failure.message()));
 }
