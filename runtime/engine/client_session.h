@@ -13,11 +13,13 @@
 #include "absl/strings/str_cat.h"
 #include "nearcall/delivery.h"
 #include "nearcall/internal/context_access.h"
+#include "runtime/base/clock.h"
 #include "runtime/engine/call_table.h"
 #include "runtime/engine/connection.h"
 #include "runtime/engine/head.h"
 #include "runtime/engine/message_sender.h"
 #include "runtime/engine/pending_call.h"
+#include "runtime/engine/ping_strikes.h"
 #include "runtime/engine/reactor.h"
 #include "runtime/engine/sender.h"
 #include "runtime/engine/session_options.h"
@@ -47,7 +49,8 @@ class ClientSession final : public ClientConnection,
       : wire_(std::move(wire)),
         reactor_(reactor),
         options_(std::move(options)),
-        sender_(wire_.get(), reactor, this),
+        sender_(wire_.get(), reactor, this, options_.max_backlog_bytes),
+        bytes_("max_buffered_bytes", options_.max_buffered_bytes),
         calls_(options_.max_calls) {}
 
   // --- ClientConnection ---
@@ -110,8 +113,8 @@ class ClientSession final : public ClientConnection,
   bool OnEnd(PendingCall* call, const Frame& frame);
   bool OnEndWithHead(PendingCall* call, const Frame& frame);
   void OnClosed(absl::Status why);
-  std::unique_ptr<Inbox> NewInbox(ClientContext* context) const {
-    return std::make_unique<Inbox>(options_.max_receive_bytes, options_.receive_window, context);
+  std::unique_ptr<Inbox> NewInbox(ClientContext* context) {
+    return std::make_unique<Inbox>(options_.max_receive_bytes, options_.receive_window, context, &bytes_);
   }
   static void Moved(PendingCall* call) {
     if (call->observer != nullptr) call->observer->OnMove();
@@ -123,6 +126,8 @@ class ClientSession final : public ClientConnection,
   Reactor* const reactor_;
   const SessionOptions options_;
   Sender<W> sender_;
+  Quota bytes_;  // that inboxes hold: none outlives the session
+  PingStrikes pings_;
   Calls calls_;
   internal::Mutex one_way_mu_;
   std::deque<std::unique_ptr<OneWayCall>> one_ways_ ABSL_GUARDED_BY(one_way_mu_);  // the oldest first
@@ -322,6 +327,7 @@ CallOutcome ClientSession<W>::StartUnary(const internal::Method& method, Pending
   const SendResult sent = SendRequest(method, call->context, call, call->ticket.id, &out, deadline, &error);
   if (sent == SendResult::kSent) return {};
   if (Calls::Close(call->ticket)) return {};  // the connection ended: the observer was told, and EndUnary says why
+  call->inbox.reset();
   Calls::Free(call->ticket);
   return NotSent(sent, *call->context, std::move(error));
 }
@@ -340,6 +346,7 @@ CallOutcome ClientSession<W>::Conclude(const typename Calls::Ticket& ticket, Pen
     SendCancel(ticket.id);
     outcome = {GaveUp(*call->context), false};
   }
+  call->inbox.reset();
   Calls::Free(ticket);
   return outcome;
 }
@@ -396,6 +403,7 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
       draining_.store(true, std::memory_order_relaxed);
       return true;
     case FrameKind::kPing: {
+      if (!pings_.Allow(MonotonicNanos())) return false;
       FrameHeader pong{};
       pong.kind = static_cast<uint8_t>(FrameKind::kPong);
       return sender_.SendNow(pong, frame.payload, frame.payload_size());
@@ -460,6 +468,9 @@ bool ClientSession<W>::OnEndWithHead(PendingCall* call, const Frame& frame) {
         case Inbox::Put::kTooLarge:
           call->status = TooLargeToReceive(options_, size);
           break;
+        case Inbox::Put::kTooMuch:
+          call->status = TooMuchBuffered(options_, *call->inbox->lacking());
+          break;
         case Inbox::Put::kViolation:
           return false;
       }
@@ -491,8 +502,11 @@ bool ClientSession<W>::OnMessage(const Frame& frame) {
             Moved(call);
             return false;
           case Inbox::Put::kTooLarge:
+          case Inbox::Put::kTooMuch:
             SendCancel(frame.header.call);  // before the slot can have another user
-            call->status = TooLargeToReceive(options_, frame.payload_size() + uint64_t{frame.header.extra});
+            call->status = call->inbox->lacking() == nullptr
+                               ? TooLargeToReceive(options_, frame.payload_size() + uint64_t{frame.header.extra})
+                               : TooMuchBuffered(options_, *call->inbox->lacking());
             call->inbox->Close(/*drop=*/false);
             return true;
           case Inbox::Put::kViolation:

@@ -18,17 +18,20 @@ Inbox::Put Inbox::PutFrame(const Frame& frame, bool trusted) {
       if (max_message_bytes_ >= 0 && total > static_cast<uint64_t>(max_message_bytes_)) return Put::kTooLarge;
       if (!Spend(total)) return Put::kViolation;
       if (left == 0) {
-        PutWhole(frame.payload, size, trusted);
+        if (!PutWhole(frame.payload, size, trusted)) return Put::kTooMuch;
       } else {
         if (size == 0) return Put::kViolation;
+        if (!Charge(size)) return Put::kTooMuch;
         partial_left_ = total;
         AppendPartial(frame.payload, size);
       }
     } else {
       if (size == 0 || size + left != partial_left_) return Put::kViolation;
+      if (!Charge(size)) return Put::kTooMuch;
       AppendPartial(frame.payload, size);
       if (left == 0 && !closed_) {
         const Length length = kBig;
+        held_ += sizeof length;
         arrived_.append(reinterpret_cast<const char*>(&length), sizeof length);
         if (big_ == nullptr) big_ = new std::deque<std::string>;
         big_->push_back(std::move(partial_));
@@ -63,8 +66,29 @@ Inbox::Put Inbox::PutMessage(const uint8_t* data, size_t size, bool trusted) {
   if (ended_ || partial_left_ != 0) return Put::kViolation;
   if (max_message_bytes_ >= 0 && size > static_cast<uint64_t>(max_message_bytes_)) return Put::kTooLarge;
   if (!Spend(size)) return Put::kViolation;
-  PutWhole(data, size, trusted);
-  return Put::kOk;
+  return PutWhole(data, size, trusted) ? Put::kOk : Put::kTooMuch;
+}
+
+bool Inbox::Charge(size_t size) {
+  held_ += static_cast<int64_t>(size);
+  if (quota_ == nullptr || held_ <= charged_ + kFreeBytes) return true;
+  const int64_t steps = (held_ - charged_ - kFreeBytes + kQuotaStep - 1) / kQuotaStep;
+  lacking_ = quota_->Take(steps * kQuotaStep);
+  if (lacking_ != nullptr) {
+    held_ -= static_cast<int64_t>(size);
+    return false;
+  }
+  charged_ += steps * kQuotaStep;
+  return true;
+}
+
+void Inbox::Discharge(size_t size) {
+  held_ -= static_cast<int64_t>(size);
+  // A step is kept as long as anything is here, so that a stream that comes and goes leaves the quota alone.
+  const int64_t steps = (std::max(held_, std::min(kQuotaStep, charged_)) + kQuotaStep - 1) / kQuotaStep;
+  if (charged_ <= steps * kQuotaStep) return;
+  quota_->Give(charged_ - steps * kQuotaStep);
+  charged_ = steps * kQuotaStep;
 }
 
 bool Inbox::Spend(size_t size) {
@@ -73,17 +97,19 @@ bool Inbox::Spend(size_t size) {
   return true;
 }
 
-void Inbox::PutWhole(const uint8_t* data, size_t size, bool trusted) {
-  if (closed_) return;
+bool Inbox::PutWhole(const uint8_t* data, size_t size, bool trusted) {
+  if (closed_) return true;
   if (offered_ != nullptr && trusted) {
     direct_ = std::exchange(offered_, nullptr)->Parse(data, size) ? Got::kMessage : Got::kUnparsable;
     direct_size_ = size;
   } else {
     const Length length = static_cast<Length>(size);
+    if (!Charge(sizeof length + size)) return false;
     arrived_.append(reinterpret_cast<const char*>(&length), sizeof length);
     arrived_.append(reinterpret_cast<const char*>(data), size);
   }
   WakeReader();
+  return true;
 }
 
 void Inbox::WakeReader() {
@@ -101,8 +127,14 @@ void Inbox::Close(bool drop) {
   internal::MutexLock lock(&mu_);
   closed_ = ended_ = true;
   if (drop) {
+    size_t dropped = arrived_.size() + partial_.size();
     arrived_.clear();
-    if (big_ != nullptr) big_->clear();
+    std::string().swap(partial_);
+    if (big_ != nullptr) {
+      for (const std::string& message : *big_) dropped += message.size();
+      big_->clear();
+    }
+    Discharge(dropped);
   }
   WakeReader();
 }
@@ -129,6 +161,7 @@ bool Inbox::ReadNext(internal::InMessage message, Got* got) {
       }
       big = std::move(big_->front());
       big_->pop_front();
+      Discharge(big.size());
     }
     size = big.size();
     parsed = message.Parse(big.data(), size);
@@ -143,10 +176,12 @@ bool Inbox::ReadNext(internal::InMessage message, Got* got) {
 }
 
 bool Inbox::Refill(internal::InMessage* message, Got* got) {
+  const size_t taken = reading_.size();
   reading_.clear();
   read_to_ = 0;
   if (reading_.capacity() > kKeptBytes) reading_.shrink_to_fit();
   internal::MutexLock lock(&mu_);
+  if (taken != 0) Discharge(taken);
   if (!arrived_.empty()) {
     reading_.swap(arrived_);
     return true;

@@ -44,7 +44,9 @@ template <Wire W>
 class Sender {
  public:
   // `owner` is the connection, which the reactor looks after; its Poll calls Service.
-  Sender(W* wire, Reactor* reactor, Pollable* owner) : wire_(wire), reactor_(reactor), owner_(owner) {}
+  // `max_backlog_bytes` bounds what SendNow leaves behind, as kMaxBacklog does.
+  Sender(W* wire, Reactor* reactor, Pollable* owner, size_t max_backlog_bytes = 1 << 20)
+      : wire_(wire), reactor_(reactor), owner_(owner), max_backlog_bytes_(max_backlog_bytes) {}
   ~Sender() {
     for (Waiter* waiter : line_) delete waiter;
   }
@@ -153,11 +155,12 @@ class Sender {
       Flush();
       return true;
     }
-    if (backlog_.size() >= kMaxBacklog) return false;
+    if (backlog_.size() >= kMaxBacklog || header.size > max_backlog_bytes_ - backlog_bytes_) return false;
     std::string frame(header.size, '\0');
     std::memcpy(frame.data(), &header, kHeaderSize);
     fill(reinterpret_cast<uint8_t*>(frame.data()) + kHeaderSize);
     backlog_.push_back(std::move(frame));
+    backlog_bytes_ += header.size;
     has_waiting_.store(true, std::memory_order_relaxed);
     WantRoom(true);
     reactor_->Nudge(owner_);
@@ -192,6 +195,7 @@ class Sender {
       }
       std::memcpy(room + kSizeBytes, frame.data() + kSizeBytes, frame.size() - kSizeBytes);
       wire_->Commit(frame.size());
+      backlog_bytes_ -= frame.size();
       backlog_.pop_front();
       progress = true;
     }
@@ -228,6 +232,7 @@ class Sender {
     internal::MutexLock lock(&mu_);
     closed_ = true;
     backlog_.clear();
+    backlog_bytes_ = 0;
     CountUnsent();
     std::deque<Waiter*> line;
     line.swap(line_);
@@ -426,6 +431,7 @@ class Sender {
   W* const wire_;
   Reactor* const reactor_;
   Pollable* const owner_;
+  const size_t max_backlog_bytes_;
   // Hints for the poller, so that a pass takes no lock when nobody waits; a change is followed by Reactor::Nudge.
   std::atomic<bool> has_waiting_{false};
   std::atomic<bool> unflushed_{false};
@@ -439,6 +445,7 @@ class Sender {
   std::deque<Waiter*> line_ ABSL_GUARDED_BY(mu_);
   size_t parcels_ ABSL_GUARDED_BY(mu_) = 0;  // in the line
   std::deque<std::string> backlog_ ABSL_GUARDED_BY(mu_);
+  size_t backlog_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // never more than the maximum
 };
 
 }  // namespace nearcall

@@ -54,10 +54,13 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   Inbox* inbox() {
     if (inbox_ == nullptr) {
       const SessionOptions& options = session_->options();
-      inbox_ = std::make_unique<Inbox>(options.max_receive_bytes, options.receive_window, nullptr);
+      inbox_ =
+          std::make_unique<Inbox>(options.max_receive_bytes, options.receive_window, nullptr, session_->bytes_quota());
     }
     return inbox_.get();
   }
+  // Gives back what the call held of the quota, once it is over.
+  void DropInbox() { inbox_.reset(); }
   // The caller grants more room. False if that is absurd. Poller.
   bool Grant(uint32_t bytes) {
     const bool sane = credit_.Grant(bytes);
@@ -114,9 +117,9 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   int64_t deadline() const { return internal::ServerContextAccess::deadline(context_); }
   // Whether the answer may be on its way already: the caller may then use the slot anew. Pairs with FinishWith.
   bool answering() const { return answering_.load(std::memory_order_seq_cst); }
-  // The call does not count any more (ServerCore::CountCall). By whoever ends it.
+  // The call does not count any more (Admission::calls). By whoever ends it.
   void Uncount() {
-    if (std::exchange(counted_, false)) session_->core()->UncountCall();
+    if (std::exchange(counted_, false)) session_->calls_quota()->Give(1);
   }
   // Bytes of messages take their time wherever the handler runs, and do not make it a long one. By the thread that runs
   // it, or before.
@@ -232,7 +235,6 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, std::string* name,
   if (name != nullptr) generic_name_ = std::move(*name);
   internal::ServerContextAccess::Reset(&context_, this, session_->options().peer.get(),
                                        name != nullptr ? generic_name_ : method->name, deadline);
-  inbox_.reset();
   credit_.Reset(session_->options().send_window);
   metadata_sent_ = started = finished_in_run_ = false;
   counted_ = true;

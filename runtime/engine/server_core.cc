@@ -33,17 +33,7 @@ ServedMethod* ServerCore::FindMethod(absl::string_view name) const {
   return at == methods_.end() ? nullptr : at->second.get();
 }
 
-absl::Status ServerCore::Admit(const Peer& peer) const {
-  const int limit = options_.max_connections;
-  if (limit >= 0 && connection_count_.load(std::memory_order_relaxed) >= limit) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the server has ", limit, " connections, which is its max_connections"));
-  }
-  return options_.authorize_connection ? options_.authorize_connection(peer) : absl::OkStatus();
-}
-
 void ServerCore::AddConnection(std::shared_ptr<ServerConnection> connection) {
-  connection_count_.fetch_add(1, std::memory_order_relaxed);
   // First the task, so that the connection is known before the reactor first polls it.
   reactor_.Post([this, connection] {
     connections_.insert(connection.get());

@@ -12,7 +12,9 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "nearcall/server.h"
+#include "runtime/engine/admission.h"
 #include "runtime/engine/pollable.h"
 #include "runtime/engine/reactor.h"
 #include "runtime/engine/worker_pool.h"
@@ -52,7 +54,10 @@ class ServerConnection : public Pollable {
 class ServerCore {
  public:
   explicit ServerCore(const ServerOptions& options)
-      : options_(options), reactor_(options.spin), workers_(&reactor_, options.max_handler_threads) {}
+      : options_(options),
+        admissions_(options_),
+        reactor_(options.spin),
+        workers_(&reactor_, options.max_handler_threads) {}
 
   const ServerOptions& options() const { return options_; }
   Reactor* reactor() { return &reactor_; }
@@ -70,28 +75,14 @@ class ServerCore {
   ServedMethod* generic_method() const { return generic_method_.get(); }
 
   // Whether somebody may connect, as far as the server's options say. Any thread.
-  absl::Status Admit(const Peer& peer) const;
+  absl::StatusOr<std::shared_ptr<Admission>> Admit(const Peer& peer) { return admissions_.Admit(peer); }
   // A connection that has shaken hands. Any thread.
   void AddConnection(std::shared_ptr<ServerConnection> connection);
-  void RemoveConnection(ServerConnection* connection) {
-    if (connections_.erase(connection) != 0) connection_count_.fetch_sub(1, std::memory_order_relaxed);
-  }
+  void RemoveConnection(ServerConnection* connection) { connections_.erase(connection); }
 
-  // For max_concurrent_calls: a call counts from its request to just before its answer is sent, so that a caller that
-  // has its answer never finds itself in the way. Any thread; CountCall says whether one more may begin.
-  bool CountCall() {
-    const int limit = options_.max_concurrent_calls;
-    if (limit < 0) return true;
-    int calls = counted_calls_.load(std::memory_order_relaxed);
-    do {
-      if (calls >= limit) return false;
-    } while (
-        !counted_calls_.compare_exchange_weak(calls, calls + 1, std::memory_order_acquire, std::memory_order_relaxed));
-    return true;
-  }
-  void UncountCall() {
-    if (options_.max_concurrent_calls >= 0) counted_calls_.fetch_sub(1, std::memory_order_release);
-  }
+  // For max_concurrent_calls, where calls are not a connection's (Admission::calls). A call counts from its request to
+  // just before its answer is sent, so that a caller that has its answer never finds itself in the way. Any thread.
+  Quota* calls() { return admissions_.calls(); }
 
   void OnCallBegun() { ++open_calls_; }
   void OnCallEnded() {
@@ -112,13 +103,12 @@ class ServerCore {
 
  private:
   const ServerOptions options_;
+  Admissions admissions_;  // outlives the connections, which the reactor has
   Reactor reactor_;
   WorkerPool workers_;
   absl::flat_hash_map<std::string, std::unique_ptr<ServedMethod>> methods_;
   std::unique_ptr<ServedMethod> generic_method_;
-  std::atomic<int> connection_count_{0};  // relaxed: a limit that two may pass together by one
   absl::flat_hash_set<ServerConnection*> connections_;
-  std::atomic<int> counted_calls_{0};
   int64_t open_calls_ = 0;
   bool draining_ = false;
   std::function<void(bool)> on_idle_;

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/engine/head.h"
+#include "runtime/engine/ping_strikes.h"
 #include "runtime/engine/sender.h"
 #include "runtime/engine/server_call.h"
 #include "runtime/engine/server_core.h"
@@ -32,7 +33,8 @@ class ServerSession final : public ServerConnection {
       : wire_(std::move(wire)),
         core_(core),
         options_(std::move(options)),
-        sender_(wire_.get(), core->reactor(), this) {}
+        bytes_(options_.admission != nullptr ? options_.admission->bytes() : nullptr),
+        sender_(wire_.get(), core->reactor(), this, options_.max_backlog_bytes) {}
   ~ServerSession() override;
 
   // --- Pollable ---
@@ -54,6 +56,9 @@ class ServerSession final : public ServerConnection {
   W* wire() const { return wire_.get(); }
   const SessionOptions& options() const { return options_; }
   Sender<W>* sender() { return &sender_; }
+  // What its calls count for, and what the bytes that they hold do; nullptr: without limit.
+  Quota* calls_quota() const { return options_.admission != nullptr ? options_.admission->calls() : core_->calls(); }
+  Quota* bytes_quota() const { return bytes_; }
   void SendCredit(uint32_t id, uint32_t bytes);
   // The call is over; poller, or (Later) any thread. Nothing of the session may be touched after RecycleLater.
   void Recycle(SessionCall<W>* call);
@@ -101,12 +106,16 @@ class ServerSession final : public ServerConnection {
   const std::unique_ptr<W> wire_;
   ServerCore* const core_;
   const SessionOptions options_;
+  Quota* const bytes_;
   Sender<W> sender_;
+  PingStrikes pings_;
 
   struct NumberedMethod {
-    std::string name;  // as announced
+    std::string name;  // as announced; empty where the method is served
     ServedMethod* method = nullptr;
   };
+  // Remembers what a number stands for. False: the connection's bytes are used up.
+  bool Number(uint32_t number, const std::string& name, ServedMethod* method);
   std::vector<std::unique_ptr<const NumberedMethod>> numbered_;  // by the caller's numbers
   std::vector<SessionCall<W>*> calls_;                           // by slot; nullptr where none is open
   std::vector<std::unique_ptr<SessionCall<W>>> all_calls_;
@@ -124,6 +133,9 @@ class ServerSession final : public ServerConnection {
 
 template <Wire W>
 ServerSession<W>::~ServerSession() {
+  for (const auto& numbered : numbered_) {
+    if (numbered != nullptr && bytes_ != nullptr) bytes_->Give(static_cast<int64_t>(numbered->name.size()));
+  }
   core_->RemoveConnection(this);
 }
 
@@ -186,6 +198,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame)
       }
       return Handled::kDone;
     case FrameKind::kPing: {
+      if (!pings_.Allow(MonotonicNanos())) return Handled::kViolation;
       FrameHeader pong{};
       pong.kind = static_cast<uint8_t>(FrameKind::kPong);
       return sender_.SendNow(pong, frame.payload, frame.payload_size()) ? Handled::kDone : Handled::kViolation;
@@ -222,11 +235,23 @@ ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, std::string* n
     return known->method;
   }
   ServedMethod* const method = core_->FindMethod(*name);
-  if (number != 0) {
-    if (number >= numbered_.size()) numbered_.resize(number + 1);
-    numbered_[number] = std::make_unique<const NumberedMethod>(NumberedMethod{*name, method});
-  }
+  *violation = number != 0 && !Number(number, *name, method);
   return method;
+}
+
+template <Wire W>
+bool ServerSession<W>::Number(uint32_t number, const std::string& name, ServedMethod* method) {
+  if (number >= numbered_.size()) numbered_.resize(number + 1);
+  std::unique_ptr<const NumberedMethod>& entry = numbered_[number];
+  // Names of methods that are not served are the caller's to invent: they count.
+  const size_t size = method == nullptr ? name.size() : 0;
+  if (bytes_ != nullptr) {
+    if (entry != nullptr) bytes_->Give(static_cast<int64_t>(entry->name.size()));
+    entry.reset();
+    if (bytes_->Take(static_cast<int64_t>(size)) != nullptr) return false;
+  }
+  entry = std::make_unique<const NumberedMethod>(NumberedMethod{name.substr(0, size), method});
+  return true;
 }
 
 template <Wire W>
@@ -275,8 +300,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     return Handled::kDone;
   }
 
-  if (!core_->CountCall()) {
-    Refuse(id, TooManyCallsOnServer(core_->options().max_concurrent_calls), /*not_seen=*/true);
+  if (const Quota* const lacking = calls_quota()->Take(1)) {
+    Refuse(id, TooManyCallsOnServer(*lacking), /*not_seen=*/true);
     return Handled::kDone;
   }
 
@@ -298,8 +323,12 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
   if (!has_message || method->type == internal::MethodType::kClientStreaming ||
       method->type == internal::MethodType::kBidiStreaming) {
     Inbox* const inbox = call->inbox();
-    if (has_message && inbox->PutMessage(frame.payload + skip, size, false) == Inbox::Put::kViolation) {
-      return Handled::kViolation;
+    const Inbox::Put put =
+        has_message ? inbox->PutMessage(frame.payload + skip, size, /*trusted=*/false) : Inbox::Put::kOk;
+    if (put == Inbox::Put::kViolation) return Handled::kViolation;
+    if (put == Inbox::Put::kTooMuch) {
+      FailCall(call, TooMuchBuffered(options_, *inbox->lacking()));
+      return Handled::kDone;
     }
     if (frame.has(frame_flags::kEndStream)) inbox->End();
     // A handler that needs exactly one message starts when that is here, or will not come.
@@ -322,7 +351,10 @@ typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* ca
   }
   if (payload != nullptr) {
     Inbox* const inbox = call->inbox();
-    inbox->PutMessage(payload, size, /*trusted=*/true);
+    if (inbox->PutMessage(payload, size, /*trusted=*/true) == Inbox::Put::kTooMuch) {
+      FailCall(call, TooMuchBuffered(options_, *inbox->lacking()));
+      return Handled::kDone;
+    }
     inbox->End();
   }
   call->started = true;
@@ -347,6 +379,9 @@ typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& fram
       return Handled::kViolation;
     case Inbox::Put::kTooLarge:
       FailCall(call, TooLargeToReceive(options_, frame.payload_size() + uint64_t{frame.header.extra}));
+      return Handled::kDone;
+    case Inbox::Put::kTooMuch:
+      FailCall(call, TooMuchBuffered(options_, *inbox->lacking()));
       return Handled::kDone;
     case Inbox::Put::kOk:
       break;
@@ -416,6 +451,7 @@ template <Wire W>
 void ServerSession<W>::Recycle(SessionCall<W>* call) {
   Forget(call);
   call->Uncount();
+  call->DropInbox();
   if (call->timer.has_value()) deadlines_.erase(*std::exchange(call->timer, absl::nullopt));
   spare_.push_back(call);
   --open_;

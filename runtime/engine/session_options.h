@@ -1,6 +1,7 @@
 #ifndef NEARCALL_RUNTIME_ENGINE_SESSION_OPTIONS_H_
 #define NEARCALL_RUNTIME_ENGINE_SESSION_OPTIONS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -8,6 +9,8 @@
 #include "nearcall/channel.h"
 #include "nearcall/peer.h"
 #include "nearcall/server.h"
+#include "runtime/engine/admission.h"
+#include "runtime/engine/quota.h"
 #include "runtime/wire/frame.h"
 
 namespace nearcall {
@@ -21,18 +24,23 @@ struct SessionOptions {
   // Bytes of messages that a sender may have under way on one stream: what we let the peer, and what it lets us.
   int64_t receive_window = kInitialCredit;
   int64_t send_window = kInitialCredit;
+  size_t max_backlog_bytes = 1 << 20;    // of frames that must not wait, and do (Sender)
+  int64_t max_buffered_bytes = -1;       // of messages that nobody has taken yet; of a channel
+  std::shared_ptr<Admission> admission;  // of a server: what the connection may have of it
 };
 
 // The side of a connection that belongs to a channel, or to a server; what the other side decides is filled in after.
 SessionOptions OptionsOfChannel(const ChannelOptions& options, std::shared_ptr<const Peer> peer);
-SessionOptions OptionsOfServer(const ServerOptions& options, std::shared_ptr<const Peer> peer);
+SessionOptions OptionsOfServer(const ServerOptions& options, std::shared_ptr<const Peer> peer,
+                               std::shared_ptr<Admission> admission);
 // A window as the handshake says it: 0 stands for the default.
 int64_t WindowFromWire(uint32_t window);
 
 // What is said of one call that is over a limit of its connection; RESOURCE_EXHAUSTED.
 absl::Status TooManyCalls(const SessionOptions& options);
-absl::Status TooManyCallsOnServer(int limit);
+absl::Status TooManyCallsOnServer(const Quota& limit);
 absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size);
+absl::Status TooMuchBuffered(const SessionOptions& options, const Quota& limit);
 // OK for a message of a size that may be sent.
 absl::Status CheckSendSize(const SessionOptions& options, size_t size);
 

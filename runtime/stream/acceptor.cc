@@ -22,8 +22,6 @@
 namespace nearcall {
 namespace {
 
-constexpr int64_t kHandshakeNanos = 5'000'000'000;
-
 // Who is at the other end of an accepted socket.
 Peer PeerOf(int fd, const AcceptorOptions& options) {
   Peer peer;
@@ -49,7 +47,7 @@ class ServerHandshake final : public Pollable {
         options_(std::move(options)),
         peer_(PeerOf(fd_, *options_)),
         reader_(static_cast<uint8_t>(FrameKind::kHello)),
-        deadline_(MonotonicNanos() + kHandshakeNanos) {}
+        deadline_(MonotonicAfter(options_->core->options().handshake_timeout)) {}
 
   // Gives up, unless the socket is a session's already.
   void Drop() {
@@ -103,15 +101,17 @@ class ServerHandshake final : public Pollable {
                                                                ", the client ", hello.min_version(), " to ",
                                                                hello.max_version())));
     }
-    if (absl::Status admitted = options_->core->Admit(peer_); !admitted.ok()) {
-      return Refuse(absl::Status(admitted.code(), absl::StrCat(options_->address, ": ", admitted.message())));
+    absl::StatusOr<std::shared_ptr<Admission>> admission = options_->core->Admit(peer_);
+    if (!admission.ok()) {
+      const absl::Status& refused = admission.status();
+      return Refuse(absl::Status(refused.code(), absl::StrCat(options_->address, ": ", refused.message())));
     }
     absl::Status why = absl::FailedPreconditionError(
         absl::StrCat(options_->address, " does not offer what the client asks for: ", WantedBy(hello)));
     for (const int wanted : hello.carriers()) {
       const auto carrier = static_cast<protocol::Carrier>(wanted);
       if (!Offers(carrier)) continue;
-      why = TryCarrier(carrier, hello);
+      why = TryCarrier(carrier, hello, *admission);
       if (why.ok()) return;
     }
     Refuse(why);
@@ -134,13 +134,14 @@ class ServerHandshake final : public Pollable {
   }
 
   // Makes the session and welcomes the client.
-  absl::Status TryCarrier(protocol::Carrier carrier, const protocol::Hello& hello) {
+  absl::Status TryCarrier(protocol::Carrier carrier, const protocol::Hello& hello,
+                          const std::shared_ptr<Admission>& admission) {
     CarrierDriver* const driver = FindCarrier(carrier);
     if (driver == nullptr) return absl::UnimplementedError("the server was built without this carrier");
     ServerCore* const core = options_->core;
     Peer peer = peer_;
     if (!driver->transport().empty()) peer.transport = driver->transport();
-    SessionOptions session = OptionsOfServer(core->options(), std::make_shared<const Peer>(std::move(peer)));
+    SessionOptions session = OptionsOfServer(core->options(), std::make_shared<const Peer>(std::move(peer)), admission);
     session.send_window = WindowFromWire(hello.stream_window());
     protocol::Welcome welcome;
     welcome.set_max_calls(session.max_calls);
@@ -199,7 +200,8 @@ Polled Acceptor::Poll() {
     handshakes_.erase(std::remove_if(handshakes_.begin(), handshakes_.end(),
                                      [](const std::weak_ptr<ServerHandshake>& weak) { return weak.expired(); }),
                       handshakes_.end());
-    if (handshakes_.size() >= kMaxHandshakes) {
+    const int most = std::max(options_->core->options().max_handshakes, 1);
+    if (handshakes_.size() >= static_cast<size_t>(most)) {
       if (const std::shared_ptr<ServerHandshake> oldest = handshakes_.front().lock()) oldest->Drop();
       handshakes_.pop_front();
     }

@@ -26,9 +26,9 @@ class ServerHandshake;
 
 // Accepts connections on a listening socket, and leads each through its handshake to a session.
 //
-// Handshakes are bounded in time (kHandshakeNanos) and number (kMaxHandshakes): when too many are under way the oldest
-// is dropped, so that peers who dribble cannot keep others out. When the process has no descriptors left, connections
-// are accepted and closed one by one, instead of being left to wake the poller for ever.
+// Handshakes are bounded in time (handshake_timeout) and number (max_handshakes): when too many are under way the
+// oldest is dropped, so that peers who dribble cannot keep others out. When the process has no descriptors left,
+// connections are accepted and closed one by one, instead of being left to wake the poller for ever.
 //
 // Threads: the poller's. Owns the listening socket.
 class Acceptor final : public Pollable {
@@ -50,7 +50,6 @@ class Acceptor final : public Pollable {
 
  private:
   static constexpr int kBatch = 32;
-  static constexpr size_t kMaxHandshakes = 64;
 
   void Shed();
 

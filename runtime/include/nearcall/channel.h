@@ -1,6 +1,7 @@
 #ifndef NEARCALL_CHANNEL_H_
 #define NEARCALL_CHANNEL_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,6 +27,13 @@ struct ChannelOptions {
   int max_send_message_bytes = -1;
   // Bytes of messages that the server may have under way to one stream of ours that does not read. At least 1.
   int stream_window_bytes = 64 << 10;
+  // Bytes of messages that have come and that nobody has taken yet, all calls together; RESOURCE_EXHAUSTED for the call
+  // whose message would go beyond. -1: no limit. It bounds what a response may have that does not come in one piece
+  // (from 32 KiB on), whatever max_receive_message_bytes says.
+  int64_t max_buffered_bytes = 256 << 20;
+  // Bytes of our answers out of turn (to pings, credit, cancellations) that wait for a server that does not read; with
+  // more, the connection is closed.
+  int max_backlog_bytes = 1 << 20;
   // How long one attempt to connect may take, handshake included.
   absl::Duration connect_timeout = absl::Seconds(5);
   // After a failed attempt the next one waits: from `initial`, times 1.6 each time, to `max`, give or take 20%.

@@ -1,6 +1,7 @@
 #ifndef NEARCALL_SERVER_H_
 #define NEARCALL_SERVER_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -39,12 +40,30 @@ struct ServerOptions {
   bool allow_other_users = false;
   // Connections that may be open at once; whoever comes next is refused with RESOURCE_EXHAUSTED. -1: no limit.
   int max_connections = -1;
+  // Of one user, where the kernel says who that is (Unix sockets, shared memory). 0: 256 where allow_other_users is
+  // set, otherwise no limit. -1: no limit.
+  int max_connections_per_user = 0;
+  // Connections that have not said yet what they want, for each listening socket: with more, the oldest is closed. At
+  // least 1. And how long each may take.
+  int max_handshakes = 64;
+  absl::Duration handshake_timeout = absl::Seconds(5);
   // Asked before a connection is accepted, after allow_other_users; a status other than OK refuses it, and every call
   // of that client fails with it. Runs on the thread that polls: must not block. (Who may call which method is a
   // ServerInterceptor's to say.)
   std::function<absl::Status(const Peer&)> authorize_connection;
   // Calls that the server may serve at once, over all connections; RESOURCE_EXHAUSTED for the next. -1: no limit.
   int max_concurrent_calls = -1;
+  // Of one user; 0: 8192 where allow_other_users is set, otherwise no limit. -1: no limit.
+  int max_concurrent_calls_per_user = 0;
+  // Bytes of messages that have come and that no handler has taken yet: of one connection, of one user, in all.
+  // RESOURCE_EXHAUSTED for the call whose message would go beyond. -1: no limit. They bound what a message may have
+  // that does not come in one piece (from 32 KiB on), whatever max_receive_message_bytes says.
+  int64_t max_buffered_bytes_per_connection = 256 << 20;
+  int64_t max_buffered_bytes_per_user = 512 << 20;
+  int64_t max_buffered_bytes = 1 << 30;
+  // Bytes of our answers out of turn (to pings, to calls that were refused, credit) that wait for a client who does not
+  // read; with more, its connection is closed.
+  int max_backlog_bytes = 1 << 20;
   // Threads that may run handlers at once; further calls wait for one. -1: no limit. Streams of handlers that block
   // hold one each; a callback service (server_reactor.h) does with few.
   int max_handler_threads = -1;

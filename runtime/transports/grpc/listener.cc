@@ -122,16 +122,16 @@ void GrpcListener::Begin(GrpcServerCall* call, const std::string& name) {
     }
   }
   // gRPC asks nobody before it accepts a connection: each call is asked about instead.
-  if (absl::Status admitted = core_->Admit(call->peer()); !admitted.ok()) {
-    return call->Refuse(admitted, /*surely_not_seen=*/true);
+  if (const auto admission = core_->Admit(call->peer()); !admission.ok()) {
+    return call->Refuse(admission.status(), /*surely_not_seen=*/true);
   }
   ServedMethod* method = core_->FindMethod(name);
   if (method == nullptr) method = core_->generic_method();
   if (method == nullptr) {
     return call->Refuse(absl::UnimplementedError(absl::StrCat("this server has no method ", name)), false);
   }
-  if (!core_->CountCall()) {
-    return call->Refuse(TooManyCallsOnServer(core_->options().max_concurrent_calls), /*surely_not_seen=*/true);
+  if (const Quota* const lacking = core_->calls()->Take(1)) {
+    return call->Refuse(TooManyCallsOnServer(*lacking), /*surely_not_seen=*/true);
   }
   call->Begin(method);
 }

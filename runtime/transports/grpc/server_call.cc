@@ -260,7 +260,7 @@ absl::Status GrpcServerCall::Ending(absl::Status status, const internal::OutMess
 
 void GrpcServerCall::FinishGrpc(const absl::Status& status, const internal::OutMessage* message) {
   finished_ = true;
-  if (std::exchange(counted_, false)) core_->UncountCall();
+  if (std::exchange(counted_, false)) core_->calls()->Give(1);
   if (message != nullptr) {
     outgoing_ = ToGrpc(*message, message->ByteSize());
     StartWriteAndFinish(&outgoing_, grpc::WriteOptions(), ToGrpc(status));

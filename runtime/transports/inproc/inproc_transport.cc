@@ -68,12 +68,13 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> InprocTransport::Dial(const Ad
   }
   ServerCore* const core = at->second;
   const std::shared_ptr<const Peer> peer = ThisProcess(address.text);
-  if (absl::Status admitted = core->Admit(*peer); !admitted.ok()) {
-    return absl::Status(admitted.code(), absl::StrCat(address.text, ": ", admitted.message()));
+  absl::StatusOr<std::shared_ptr<Admission>> admission = core->Admit(*peer);
+  if (!admission.ok()) {
+    return absl::Status(admission.status().code(), absl::StrCat(address.text, ": ", admission.status().message()));
   }
   auto [client_wire, server_wire] = InprocWire::MakePair();
   SessionOptions client_options = OptionsOfChannel(*options.channel, peer);
-  SessionOptions server_options = OptionsOfServer(core->options(), peer);
+  SessionOptions server_options = OptionsOfServer(core->options(), peer, *std::move(admission));
   client_options.max_calls = server_options.max_calls;
   client_options.send_window = server_options.receive_window;
   server_options.send_window = client_options.receive_window;
