@@ -1,6 +1,7 @@
 #include "runtime/transports/shm/doorbell.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,7 +17,10 @@ namespace nearcall {
 absl::StatusOr<Doorbell> Doorbell::Create() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return ErrnoStatus(errno, "creating a doorbell (pipe2)");
-  return Doorbell(Fd(ends[0]), Fd(ends[1]));
+  Doorbell bell{Fd(ends[0]), Fd(ends[1])};
+  // A pipe is its maker's alone to open, and the ringer may be another user. Who has no descriptor has no way to it.
+  if (fchmod(ends[1], 0666) != 0) return ErrnoStatus(errno, "creating a doorbell (fchmod)");
+  return bell;
 }
 
 void Doorbell::Silence() {
