@@ -95,6 +95,27 @@ void RawSocket::Send(const std::string& bytes) {
   }
 }
 
+void RawSocket::SendWithFds(const std::string& bytes, const std::vector<int>& fds) {
+  const size_t size = fds.size() * sizeof(int);
+  std::vector<char> control(CMSG_SPACE(size));
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(size);
+  std::memcpy(CMSG_DATA(header), fds.data(), size);
+  ssize_t sent;
+  do {
+    sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent > 0) Send(bytes.substr(static_cast<size_t>(sent)));
+}
+
 void RawSocket::DoneSending() { shutdown(fd_.get(), SHUT_WR); }
 
 bool RawSocket::ReceiveBytes(void* to, size_t size) {

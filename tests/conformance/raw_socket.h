@@ -3,6 +3,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "runtime/base/fd.h"
 #include "runtime/wire/frame.h"
@@ -19,6 +20,7 @@ class RawSocket {
   static RawSocket ListenAt(const std::string& address);
 
   bool valid() const { return fd_.valid(); }
+  int fd() const { return fd_.get(); }
   // The address with its port.
   const std::string& address() const { return address_; }
   // Invalid once StopListening was called.
@@ -27,7 +29,11 @@ class RawSocket {
 
   // Sends as much as the peer takes before it hangs up.
   void Send(const std::string& bytes);
+  // The same with descriptors at the first byte: at most 253, the kernel's limit.
+  void SendWithFds(const std::string& bytes, const std::vector<int>& fds);
   void DoneSending();
+  // Reads exactly so many bytes; false when the peer hangs up before.
+  bool ReceiveBytes(void* to, size_t size);
   // Reads one frame; false when it is not of this kind. `detail`, where not null, is set to the header's.
   bool ReceiveFrame(FrameKind kind, uint16_t* detail = nullptr);
   // Reads until the peer has hung up.
@@ -35,7 +41,6 @@ class RawSocket {
 
  private:
   RawSocket(Fd fd, std::string address) : fd_(std::move(fd)), address_(std::move(address)) {}
-  bool ReceiveBytes(void* to, size_t size);
 
   Fd fd_;
   std::string address_;

@@ -1,0 +1,163 @@
+#include "tests/hostile/peer.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "runtime/stream/handshake.h"
+#include "tests/hostile/frames.h"
+
+namespace nearcall::testing {
+namespace {
+
+constexpr size_t kRingSize = 64 * 1024;
+
+template <class T>
+T OrDie(absl::StatusOr<T> value) {
+  if (!value.ok()) {
+    fprintf(stderr, "%s\n", value.status().ToString().c_str());
+    abort();
+  }
+  return *std::move(value);
+}
+
+uint64_t Stride(size_t size) { return (size + 7) / 8 * 8; }
+
+}  // namespace
+
+// --- Any carrier ---
+
+void Peer::AwaitEnd() {
+  FrameHeader header;
+  std::string payload;
+  while (Receive(&header, &payload)) {
+  }
+}
+
+int Peer::AwaitResponse(uint32_t call) {
+  FrameHeader header;
+  std::string payload;
+  while (Receive(&header, &payload)) {
+    if (header.kind == static_cast<uint8_t>(FrameKind::kResponse) && header.call == call) return header.detail;
+  }
+  return -1;
+}
+
+// --- Over the socket ---
+
+bool SocketPeer::Receive(FrameHeader* header, std::string* payload) {
+  if (!socket_.ReceiveBytes(header, sizeof *header) || header->size < kHeaderSize) return false;
+  payload->resize(header->size - kHeaderSize);
+  return socket_.ReceiveBytes(payload->data(), payload->size());
+}
+
+// --- Over the ring ---
+
+RingPeer::Offer::Offer() : own(OrDie(Segment::Create(kRingSize))), bell(OrDie(Doorbell::Create())) {}
+
+RingPeer::RingPeer(RawSocket socket, Offer offer, std::vector<Fd> received)
+    : socket_(std::move(socket)),
+      offer_(std::move(offer)),
+      theirs_(OrDie(Segment::Open(std::move(received.at(0))))),
+      ringer_(OrDie(Ringer::Open(std::move(received.at(1))))) {
+  // Like a peer that means well: what keeps a pipe or a memfd open is the other side's mapping alone.
+  offer_.own.TakeFd();
+  offer_.bell.TakeRinger();
+}
+
+bool RingPeer::HasRoom(size_t size) const {
+  return tail_ + Stride(size) + 8 - theirs_.control()->read_position.load() <= kRingSize;
+}
+
+bool RingPeer::Pause() {
+  pollfd poll_fd{socket_.fd(), POLLIN, 0};
+  if (poll(&poll_fd, 1, 1) <= 0) return true;
+  char byte;
+  return recv(socket_.fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
+}
+
+void RingPeer::Send(const std::string& bytes) {
+  const uint64_t stride = Stride(bytes.size());
+  while (!HasRoom(bytes.size())) {
+    if (!Pause()) return;
+  }
+  uint8_t* const at = next();
+  std::memcpy(at + 4, bytes.data() + 4, bytes.size() - 4);
+  const uint32_t none = 0;
+  std::memcpy(own().ring() + (tail_ + stride) % kRingSize, &none, sizeof none);
+  uint32_t size;
+  std::memcpy(&size, bytes.data(), sizeof size);
+  next_word().exchange(size);
+  tail_ += stride;
+  if (theirs_.control()->sleep_epoch.load() % 2 != 0) Wake();
+}
+
+bool RingPeer::Receive(FrameHeader* header, std::string* payload) {
+  uint8_t* const at = theirs_.ring() + head_ % theirs_.ring_size();
+  auto& word = *reinterpret_cast<std::atomic<uint32_t>*>(at);
+  for (int looks = 0; word.load() == 0; ++looks) {
+    if (looks > 1000 && !Pause() && word.load() == 0) return false;
+  }
+  std::memcpy(header, at, sizeof *header);
+  payload->assign(reinterpret_cast<const char*>(at) + kHeaderSize, header->size - kHeaderSize);
+  head_ += Stride(header->size);
+  own().control()->read_position.exchange(head_);
+  if (theirs_.control()->wants_room.load() != 0) Wake();
+  return true;
+}
+
+// --- Handshakes ---
+
+bool IsRing(const std::string& address) { return absl::StartsWith(address, "shm:"); }
+
+bool ReceiveHandshake(int fd, FrameKind kind, std::vector<Fd>* fds, google::protobuf::MessageLite* message) {
+  HandshakeReader reader(static_cast<uint8_t>(kind));
+  for (;;) {
+    switch (reader.Read(fd)) {
+      case HandshakeReader::Progress::kFailed:
+        return false;
+      case HandshakeReader::Progress::kDone:
+        *fds = std::move(reader.fds());
+        return reader.Parse(message);
+      case HandshakeReader::Progress::kMore: {
+        pollfd poll_fd{fd, POLLIN, 0};
+        poll(&poll_fd, 1, -1);
+      }
+    }
+  }
+}
+
+std::unique_ptr<Peer> ConnectPeer(const std::string& address) {
+  RawSocket socket = RawSocket::ConnectTo(address);
+  std::vector<Fd> fds;
+  protocol::Welcome welcome;
+  if (!IsRing(address)) {
+    socket.Send(HelloFor(protocol::SOCKET));
+    if (!ReceiveHandshake(socket.fd(), FrameKind::kWelcome, &fds, &welcome) || welcome.code() != 0) return nullptr;
+    return std::make_unique<SocketPeer>(std::move(socket));
+  }
+  RingPeer::Offer offer;
+  socket.SendWithFds(HelloFor(protocol::RING), offer.fds());
+  if (!ReceiveHandshake(socket.fd(), FrameKind::kWelcome, &fds, &welcome) || welcome.code() != 0) return nullptr;
+  return std::make_unique<RingPeer>(std::move(socket), std::move(offer), std::move(fds));
+}
+
+std::unique_ptr<Peer> WelcomePeer(RawSocket socket) {
+  std::vector<Fd> fds;
+  protocol::Hello hello;
+  if (!ReceiveHandshake(socket.fd(), FrameKind::kHello, &fds, &hello)) return nullptr;
+  if (!IsRing(socket.address())) {
+    socket.Send(Welcome(protocol::SOCKET));
+    return std::make_unique<SocketPeer>(std::move(socket));
+  }
+  RingPeer::Offer offer;
+  socket.SendWithFds(Welcome(protocol::RING), offer.fds());
+  return std::make_unique<RingPeer>(std::move(socket), std::move(offer), std::move(fds));
+}
+
+}  // namespace nearcall::testing
