@@ -96,6 +96,19 @@ class CallTable {
     ticket.slot->state.store(GenerationOf(state), std::memory_order_release);
   }
 
+  // Whether some call may still be delivered something. Slow; for the end of a connection. Any thread.
+  bool AnyOpen() const {
+    for (const std::atomic<Chunk*>& entry : chunks_) {
+      const Chunk* const chunk = entry.load(std::memory_order_acquire);
+      if (chunk == nullptr) continue;
+      for (const Slot& slot : chunk->slots) {
+        const uint32_t phase = PhaseOf(slot.state.load(std::memory_order_acquire));
+        if (phase == kClaiming || phase == kWaiting || phase == kDelivering) return true;
+      }
+    }
+    return false;
+  }
+
   // Calls `deliver(call)` if `id` is open; what it returns says whether this ends the call, and then `notify(call)`
   // follows before anything else can happen to the call. False for a call that is not open. Poller only.
   template <class OnDeliver, class OnNotify>

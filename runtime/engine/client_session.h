@@ -234,6 +234,9 @@ template <Wire W>
 void ClientSession<W>::SendCancel(uint32_t id) {
   if (!sender_.SendNow(FrameKind::kCancel, id)) wire_->Shutdown();
   reactor_->LookAfterUnsent();
+  // A connection without calls that takes no more of them is of no use: a server that never closed it would otherwise
+  // have us keep one for each of its GOAWAYs.
+  if (draining_.load(std::memory_order_relaxed) && !calls_.AnyOpen()) wire_->Shutdown();
 }
 
 // --- Unary calls ---
@@ -372,6 +375,11 @@ Polled ClientSession<W>::Poll() {
         }
         wire_->Release();
         progress = true;
+        if (draining_.load(std::memory_order_relaxed) && !calls_.AnyOpen()) {
+          wire_->Shutdown();
+          OnClosed(DisconnectedStatus());
+          return Polled::kFinished;
+        }
     }
   }
   return Polled::kProgress;

@@ -66,8 +66,8 @@ std::vector<ClientScript> RingScripts();
 // --- A hostile server against the real client ---
 
 struct ServerScript {
-  // What the client does: kLargeUnary sends more than any buffer takes, kStream reads a Down to its end, kUp writes.
-  enum Call { kUnary, kLargeUnary, kStream, kUp };
+  // What the client does: kSeveral calls five times, kLargeUnary sends more than any buffer takes, kStream reads a Down to its end, kUp writes.
+  enum Call { kUnary, kSeveral, kLargeUnary, kStream, kUp };
   std::string name;
   unsigned over;
   std::vector<absl::StatusCode> outcomes;  // how its call may end

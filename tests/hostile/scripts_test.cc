@@ -181,6 +181,11 @@ class HostileServer : public TransportTest, public ::testing::WithParamInterface
     switch (call) {
       case ServerScript::kUnary:
         return stub->Echo(&context, request, &response);
+      case ServerScript::kSeveral:
+        for (int i = 0; i < 5; ++i) {
+          if (absl::Status status = stub->Echo(request).status(); !status.ok()) return status;
+        }
+        return absl::OkStatus();
       case ServerScript::kLargeUnary:
         request.set_data(std::string(2'000'000, 'x'));
         return stub->Echo(&context, request, &response);

@@ -65,6 +65,10 @@ std::string HeadWithMetadata(const std::string& key, const std::string& value) {
   return head.SerializeAsString();
 }
 
+std::string NotSeen(uint32_t call) {
+  return FrameOf(FrameKind::kResponse, {.flags = kNotSeen, .detail = 14, .call = call});
+}
+
 RingPeer* RingOf(Peer* peer) { return static_cast<RingPeer*>(peer); }
 
 }  // namespace
@@ -228,6 +232,21 @@ std::vector<ServerScript> AnswerScripts() {
       {"GoesAwayAndAnswers", kAll, {StatusCode::kOk}, Say([](uint32_t call) {
          return Frames{FrameOf(FrameKind::kGoAway, {}), Response(0, "", "", call)};
        })},
+      // And never closes a connection: the client must, or it keeps one for each call.
+      {"GoesAwayAfterEachCall",
+       kAll,
+       {StatusCode::kOk},
+       [](Peer* peer, uint32_t call) {
+         peer->Send(Response(0, "", "", call));
+         peer->Send(FrameOf(FrameKind::kGoAway, {}));
+         FrameHeader header;
+         std::string payload;
+         while (peer->Receive(&header, &payload)) {  // a request that has crossed it
+           if (header.kind == static_cast<uint8_t>(FrameKind::kRequest)) peer->Send(NotSeen(header.call));
+         }
+       },
+       nullptr,
+       ServerScript::kSeveral},
       // Each try is answered so: the client must not try for ever.
       {"HasNeverSeenTheCall",
        kAll,
@@ -236,7 +255,7 @@ std::vector<ServerScript> AnswerScripts() {
          FrameHeader header{};
          std::string payload;
          do {
-           peer->Send(FrameOf(FrameKind::kResponse, {.flags = kNotSeen, .detail = 14, .call = call}));
+           peer->Send(NotSeen(call));
            do {
              if (!peer->Receive(&header, &payload)) return;
            } while (header.kind != static_cast<uint8_t>(FrameKind::kRequest));
