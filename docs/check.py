@@ -27,7 +27,7 @@ def check(page):
 
 def main():
     problems = 0
-    for page in [ROOT / "README.md", ROOT / "codegen" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+    for page in [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "codegen" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for problem in check(page):
             print(f"{page.relative_to(ROOT)} {problem}")
             problems += 1

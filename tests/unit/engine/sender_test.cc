@@ -41,6 +41,17 @@ class SenderTest : public ::testing::Test, public Pollable {
                   header, fill, kNever, [] { return false; }, nullptr, nullptr, hold),
               SendResult::kSent);
   }
+  // Sends frames of `size` bytes that must not wait, until there is neither room for one nor place in the backlog: how
+  // many of them were left behind.
+  size_t FillBacklog(Sender<StreamWire>* sender, size_t size) {
+    const std::string payload(size - kHeaderSize, 'p');
+    FrameHeader header{};
+    header.kind = static_cast<uint8_t>(FrameKind::kPong);
+    while (wire_->Claim(size) != nullptr) EXPECT_TRUE(sender->SendNow(header, payload.data(), payload.size()));
+    size_t left = 0;
+    while (sender->SendNow(header, payload.data(), payload.size())) ++left;
+    return left;
+  }
   // How many bytes one read finds.
   size_t Read() {
     std::string bytes(1 << 20, '\0');
@@ -52,6 +63,22 @@ class SenderTest : public ::testing::Test, public Pollable {
   std::unique_ptr<StreamWire> wire_;
   std::unique_ptr<Sender<StreamWire>> sender_;
 };
+
+// The backlog has so many bytes and not one more; what went out makes place.
+TEST_F(SenderTest, TheBacklogHasALimitInBytes) {
+  Sender<StreamWire> sender(wire_.get(), &reactor_, this, /*max_backlog_bytes=*/10'000);
+  EXPECT_EQ(FillBacklog(&sender, 1000), 10u);
+  EXPECT_FALSE(sender.SendNow(FrameKind::kPong, 0)) << "16 bytes more than there is place for";
+  while (Read() != 0) sender.Service();
+  EXPECT_EQ(FillBacklog(&sender, 3000), 3u);
+  EXPECT_TRUE(sender.SendNow(FrameKind::kPong, 0)) << "1000 are left";
+  sender.Close();
+}
+
+TEST_F(SenderTest, TheBacklogHasALimitInFrames) {
+  EXPECT_EQ(FillBacklog(sender_.get(), kHeaderSize), 4096u);
+  sender_->Close();
+}
 
 TEST_F(SenderTest, WhatIsHeldGoesWithTheNextFrame) {
   Send(84, /*hold=*/true);

@@ -1,0 +1,9 @@
+// The client's side of a connection over a byte stream, with frames of any kind in any order.
+
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/sessions.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  nearcall::testing::PlayToClient("unix-abstract", data, size);
+  return 0;
+}
