@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -20,10 +22,25 @@
 namespace nearcall::testing {
 namespace {
 
-// One of this process; files of earlier ones do not stand in the way.
+// A directory of this process alone: two in sandboxes of their own may have the same number.
+class Directory {
+ public:
+  Directory() {
+    if (mkdtemp(path_) == nullptr) abort();
+  }
+  ~Directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const char* path() const { return path_; }
+
+ private:
+  char path_[32] = "/tmp/nearcall-fuzz.XXXXXX";
+};
+
 std::string AddressFor(const std::string& scheme, const std::string& side) {
-  if (scheme == "unix-abstract") return absl::StrCat(scheme, ":nearcall-fuzz-", getpid(), "-", side);
-  return absl::StrCat(scheme, ":/tmp/nearcall-fuzz-", getpid(), "-", side, ".sock");
+  static Directory directory;
+  return absl::StrCat(scheme, ":", directory.path(), "/", side, ".sock");
 }
 
 // What the peer does, on either side.

@@ -58,7 +58,7 @@ bool SocketPeer::Receive(FrameHeader* header, std::string* payload) {
 
 // --- Over the ring ---
 
-RingPeer::Offer::Offer() : own(OrDie(Segment::Create(kRingSize))), bell(OrDie(Doorbell::Create())) {}
+RingPeer::Offer::Offer() : own(OrDie(Segment::Create(kRingSize, kBulkSize))), bell(OrDie(Doorbell::Create())) {}
 
 RingPeer::RingPeer(RawSocket socket, Offer offer, std::vector<Fd> received)
     : socket_(std::move(socket)),
@@ -103,9 +103,15 @@ bool RingPeer::Receive(FrameHeader* header, std::string* payload) {
   for (int looks = 0; word.load() == 0; ++looks) {
     if (looks > 1000 && !Pause() && word.load() == 0) return false;
   }
-  std::memcpy(header, at, sizeof *header);
-  payload->assign(reinterpret_cast<const char*>(at) + kHeaderSize, header->size - kHeaderSize);
-  head_ += Stride(header->size);
+  const uint32_t first = word.load();
+  const bool in_bulk = (first & kInBulk) != 0;
+  uint32_t offset;
+  std::memcpy(&offset, at + 4, sizeof offset);
+  const uint8_t* const frame = in_bulk ? theirs_.bulk() + offset : at;
+  std::memcpy(header, frame, sizeof *header);
+  header->size = first & ~kInBulk;
+  payload->assign(reinterpret_cast<const char*>(frame) + kHeaderSize, header->size - kHeaderSize);
+  head_ += in_bulk ? kBulkRecord : Stride(header->size);
   own().control()->read_position.exchange(head_);
   if (theirs_.control()->wants_room.load() != 0) Wake();
   return true;

@@ -48,6 +48,11 @@ class SocketPeer final : public Peer {
 // The ring, word by word.
 class RingPeer final : public Peer {
  public:
+  static constexpr size_t kBulkSize = 36 * 64 * 1024;
+  // In a record's first word: the frame lies in the bulk area, where the second word says.
+  static constexpr uint32_t kInBulk = 1u << 31;
+  static constexpr size_t kBulkRecord = 8;
+
   // What this side brings to the handshake.
   struct Offer {
     Offer();

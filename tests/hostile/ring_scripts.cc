@@ -16,7 +16,7 @@ RingPeer* RingOf(Peer* peer) { return static_cast<RingPeer*>(peer); }
 // Has the server send so much that its ring is full, so that it looks where this side says it stands.
 void AskForMuch(Peer* peer) {
   Payload request;
-  request.set_number(1'000'000);
+  request.set_number(5'000'000);
   peer->Send(Request("Produce", request.SerializeAsString()));
 }
 
@@ -52,6 +52,16 @@ std::function<void(Peer*)> WhileCallsGoOn(Write write) {
   };
 }
 
+// Publishes a record that says that a frame of `size` bytes lies at `offset` in the bulk area.
+std::function<void(Peer*)> SayThatAFrameLies(uint32_t size, uint32_t offset) {
+  return [size, offset](Peer* peer) {
+    RingPeer* const ring = RingOf(peer);
+    std::memcpy(ring->next() + 4, &offset, sizeof offset);
+    ring->next_word().exchange(size | RingPeer::kInBulk);
+    ring->Wake();
+  };
+}
+
 }  // namespace
 
 std::vector<ClientScript> RingScripts() {
@@ -71,6 +81,12 @@ std::vector<ClientScript> RingScripts() {
          RingOf(peer)->own().control()->read_position.store(8);
          for (int i = 0; i < 4; ++i) RingOf(peer)->Wake();
        }},
+      {"FrameBehindItsMemory", kRing, HungUp(), SayThatAFrameLies(100, RingPeer::kBulkSize - 64)},
+      {"FrameFarBehindItsMemory", kRing, HungUp(), SayThatAFrameLies(100, 0xffffffc0)},
+      {"FrameLargerThanItsMemory", kRing, HungUp(), SayThatAFrameLies(0x7fffffff, 0)},
+      {"FrameLessThanAHeaderInItsMemory", kRing, HungUp(), SayThatAFrameLies(15, 0)},
+      {"FrameAtACrookedPlace", kRing, HungUp(), SayThatAFrameLies(100, 4)},
+      {"FrameWhereThereIsNoMemory", kRing, HungUp(), SayThatAFrameLies(1'000'000, 1'000'000 / 64 * 64)},
       {"PublishesNothingAndRings", kRing, Served(),
        [](Peer* peer) {
          // The pipe fills up, and its owner empties it when it sees fit.
