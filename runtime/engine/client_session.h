@@ -14,6 +14,7 @@
 #include "nearcall/delivery.h"
 #include "nearcall/internal/context_access.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/step.h"
 #include "runtime/engine/call_table.h"
 #include "runtime/engine/connection.h"
 #include "runtime/engine/head.h"
@@ -200,7 +201,9 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
     }
     if (inline_message) request->message.SerializeTo(to);
   };
+  NEARCALL_STEP("client.request");
   SendResult result = sender_.Send(header, fill, deadline, aborted, &call->position, context);
+  NEARCALL_STEP("client.request.sent");
   if (result == SendResult::kSent && numbered && !known) {
     announced_[number / 64].fetch_or(bit, std::memory_order_relaxed);
   }
@@ -256,6 +259,7 @@ CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContex
     Calls::Free(ticket);
     return NotSent(sent, *context, std::move(error));
   }
+  NEARCALL_STEP("client.wait");
   reactor_->Wait([&] { return Calls::IsDone(ticket) || internal::ClientContextAccess::cancelled(*context); },
                  &call.spot, deadline);
   return Conclude(ticket, &call);
@@ -342,6 +346,7 @@ CallOutcome ClientSession<W>::EndUnary(PendingCall* call) {
 
 template <Wire W>
 CallOutcome ClientSession<W>::Conclude(const typename Calls::Ticket& ticket, PendingCall* call) {
+  NEARCALL_STEP("client.conclude");
   CallOutcome outcome;
   if (Calls::Close(ticket)) {
     outcome = {std::move(call->status), call->may_retry, call->lost};
@@ -351,6 +356,7 @@ CallOutcome ClientSession<W>::Conclude(const typename Calls::Ticket& ticket, Pen
   }
   call->inbox.reset();
   Calls::Free(ticket);
+  NEARCALL_STEP("client.concluded");
   return outcome;
 }
 
@@ -439,6 +445,7 @@ bool ClientSession<W>::OnResponse(const Frame& frame) {
 
 template <Wire W>
 bool ClientSession<W>::OnEnd(PendingCall* call, const Frame& frame) {
+  NEARCALL_STEP("client.response");
   // The usual answer: OK, one message, nothing else.
   if (frame.header.detail != 0 || frame.header.extra != 0) return OnEndWithHead(call, frame);
   const bool has_message = frame.has(frame_flags::kHasMessage);
@@ -504,6 +511,7 @@ bool ClientSession<W>::OnMessage(const Frame& frame) {
   calls_.Deliver(
       frame.header.call,
       [&](PendingCall* call) {
+        NEARCALL_STEP("client.message");
         if (call->inbox == nullptr) call->inbox = NewInbox(nullptr);
         switch (call->inbox->PutFrame(frame, wire_->trusted())) {
           case Inbox::Put::kOk:
@@ -570,6 +578,7 @@ void ClientSession<W>::OnClosed(absl::Status why) {
 
 template <Wire W>
 void ClientSession<W>::Notify(PendingCall* call) {
+  NEARCALL_STEP("client.notify");
   call->spot.Notify();
   call->writer_spot.Notify();
   sender_.WakeWaiting();

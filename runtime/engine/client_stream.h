@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "nearcall/internal/client_call.h"
+#include "runtime/base/step.h"
 #include "runtime/engine/client_session.h"
 
 namespace nearcall {
@@ -54,6 +55,7 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
   }
 
   bool Write(internal::OutMessage message, WriteOptions options) override {
+    NEARCALL_STEP("client.stream.write");
     if (writes_done_ || Over()) return false;
     const SizedMessage out(message);
     if (!Fits(out)) return false;
@@ -67,6 +69,7 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
   }
 
   bool WritesDone() override {
+    NEARCALL_STEP("client.stream.writes_done");
     if (writes_done_ || Over()) return false;
     writes_done_ = true;
     const SendResult sent = session_->sender_.Send(
@@ -89,6 +92,7 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
   }
 
   absl::Status Finish() override {
+    NEARCALL_STEP("client.stream.finish");
     session_->sender_.FlushHeld();
     session_->reactor_->Wait([this] { return Over(); }, &call_.spot, deadline_);
     return End(/*cancel=*/false);

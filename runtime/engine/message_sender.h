@@ -8,6 +8,7 @@
 
 #include "google/protobuf/io/zero_copy_stream.h"
 #include "nearcall/internal/message.h"
+#include "runtime/base/step.h"
 #include "runtime/engine/sender.h"
 
 namespace nearcall {
@@ -94,8 +95,10 @@ SendResult SendMessage(Sender<W>* sender, uint32_t call, uint8_t flags, const Si
         header, [&](uint8_t* to) { out.message.SerializeTo(to); }, deadline, aborted, position, context, hold);
   }
   const auto send = [&](const FrameHeader& fragment, const uint8_t* bytes, size_t size) {
-    return sender->Send(
+    const SendResult sent = sender->Send(
         fragment, [&](uint8_t* to) { std::memcpy(to, bytes, size); }, deadline, aborted, position, context);
+    NEARCALL_STEP("send.fragment");
+    return sent;
   };
   FragmentStream<decltype(send)> stream(header, out.size, std::min(room, kMaxFragment), send);
   out.message.SerializeTo(&stream);

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "nearcall/internal/context_access.h"
+#include "runtime/base/step.h"
 
 namespace nearcall {
 namespace {
@@ -253,6 +254,7 @@ void Reactor::WaitForEvents(int64_t deadline) {
     timeout.tv_sec = left / 1'000'000'000;
     timeout.tv_nsec = left % 1'000'000'000;
   }
+  NEARCALL_STEP("reactor.wait");
   epoll_event events[64];
   int count = epoll_pwait2(epoll_.get(), events, 64, until == kNever ? nullptr : &timeout, nullptr);
   if (count < 0 && errno == ENOSYS) {  // before Linux 5.11: milliseconds, rounded up
@@ -260,6 +262,7 @@ void Reactor::WaitForEvents(int64_t deadline) {
         until == kNever ? -1 : static_cast<int>(timeout.tv_sec * 1000 + (timeout.tv_nsec + 999'999) / 1'000'000);
     count = epoll_wait(epoll_.get(), events, 64, millis);
   }
+  NEARCALL_STEP("reactor.events");
   for (int i = 0; i < count; ++i) {
     const uint64_t data = events[i].data.u64;
     if (data != 0) Activate(reinterpret_cast<Pollable*>(data & ~kIndexMask), 1u << (data & kIndexMask));

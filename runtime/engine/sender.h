@@ -13,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "nearcall/internal/message.h"
 #include "nearcall/internal/mutex.h"
+#include "runtime/base/step.h"
 #include "runtime/engine/reactor.h"
 #include "runtime/wire/wire.h"
 
@@ -270,12 +271,17 @@ class Sender {
 
   template <class Fill>
   bool TrySend(const FrameHeader& header, const Fill& fill, uint64_t* position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    NEARCALL_STEP("send.claim");
     uint8_t* const room = wire_->Claim(header.size);
     if (room == nullptr) return false;
+    NEARCALL_STEP("send.claimed");
     // The size is Commit's to write: on some Wires it is what publishes the frame.
     std::memcpy(room + kSizeBytes, reinterpret_cast<const char*>(&header) + kSizeBytes, kHeaderSize - kSizeBytes);
+    NEARCALL_STEP("send.fill");
     fill(room + kHeaderSize);
+    NEARCALL_STEP("send.filled");
     wire_->Commit(header.size);
+    NEARCALL_STEP("send.committed");
     if (position != nullptr) *position = wire_->sent_bytes();
     return true;
   }
@@ -291,6 +297,7 @@ class Sender {
   void Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (has_held()) held_.store(0, std::memory_order_relaxed);
     const bool unflushed = !wire_->Flush();
+    NEARCALL_STEP("send.flushed");
     if (unflushed == unflushed_.load(std::memory_order_relaxed)) return;
     unflushed_.store(unflushed, std::memory_order_seq_cst);
     if (unflushed) {
@@ -397,6 +404,7 @@ class Sender {
                             std::memory_order_seq_cst);  // then aborted() is looked at; WakeWaiting the other way round
       if (!line_.front()->told) WantRoom(true);
     }
+    NEARCALL_STEP("send.in_line");
     reactor_->Nudge(owner_);  // a poller that sleeps does not watch for room yet
     SendResult result = SendResult::kTimedOut;
     reactor_->Wait(

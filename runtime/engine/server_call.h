@@ -12,6 +12,7 @@
 #include "nearcall/internal/cancel_notice.h"
 #include "nearcall/internal/context_access.h"
 #include "nearcall/internal/server_call.h"
+#include "runtime/base/step.h"
 #include "runtime/engine/credit.h"
 #include "runtime/engine/head.h"
 #include "runtime/engine/inbox.h"
@@ -262,7 +263,9 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   ServedMethod* const method = method_;
   ServerSession<W>* const session = session_;
   const uint64_t began = CycleCount();
+  NEARCALL_STEP("server.run");
   method->handler->Run(this);
+  NEARCALL_STEP("server.ran");
   const bool was_long = TimeOfRun(began) > CyclesIn(kLongRunNanos);
   running = outer;
   // If Finish was called on another thread it may be the second end in no time: `this` is used with care from here on.
@@ -286,6 +289,7 @@ void SessionCall<W>::ReleaseFrame() {
   holds_frame_ = false;
   payload_ = nullptr;
   session_->wire()->Release();
+  NEARCALL_STEP("server.lend");
   session_->core()->reactor()->BeginLease(&lease_);
 }
 
@@ -465,6 +469,7 @@ bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions options) {
   session_->core()->reactor()->Wait([this] { return credit_.available() || cancelled(); }, &writer_spot_, deadline());
   if (cancelled()) return false;
   if (!credit_.available()) return TimedOut();
+  NEARCALL_STEP("server.write");
   credit_.Spend(out.size);
   const SendResult sent = SendMessage(
       session_->sender(), id_, 0, out, deadline(), [this] { return cancelled(); }, nullptr, nullptr,
@@ -642,6 +647,7 @@ bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage
           SendResult::kSent) {
     return false;
   }
+  NEARCALL_STEP("server.answer");
   Uncount();
   answering_.store(true, std::memory_order_seq_cst);  // before the caller can see the answer
   return session_->sender()->Send(

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "runtime/base/step.h"
 #include "runtime/engine/head.h"
 #include "runtime/engine/ping_strikes.h"
 #include "runtime/engine/sender.h"
@@ -256,6 +257,7 @@ bool ServerSession<W>::Number(uint32_t number, const std::string& name, ServedMe
 
 template <Wire W>
 typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& frame) {
+  NEARCALL_STEP("server.request");
   const uint32_t id = frame.header.call;
   SessionCall<W>** const entry = Entry(id);
   if (entry == nullptr) return Handled::kViolation;
@@ -318,6 +320,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
   *entry = call;
   ++open_;
   core_->OnCallBegun();
+  NEARCALL_STEP("server.begun");
   if (deadline != kNever && method->handler->drives()) call->timer = deadlines_.emplace(deadline, call);
 
   if (!has_message || method->type == internal::MethodType::kClientStreaming ||
@@ -370,6 +373,7 @@ typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* ca
 
 template <Wire W>
 typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& frame) {
+  NEARCALL_STEP("server.message");
   SessionCall<W>* const call = Find(frame.header.call);
   if (call == nullptr) return Handled::kDone;                           // cancelled or refused meanwhile
   if (call->started && !call->has_inbox()) return Handled::kViolation;  // its one message came with the request
@@ -401,6 +405,7 @@ typename ServerSession<W>::Handled ServerSession<W>::Moved(SessionCall<W>* call)
 
 template <Wire W>
 void ServerSession<W>::SendCredit(uint32_t id, uint32_t bytes) {
+  NEARCALL_STEP("server.credit");
   if (!sender_.SendNow(FrameKind::kCredit, id, bytes)) wire_->Shutdown();
 }
 
@@ -449,6 +454,7 @@ void ServerSession<W>::Forget(SessionCall<W>* call) {
 
 template <Wire W>
 void ServerSession<W>::Recycle(SessionCall<W>* call) {
+  NEARCALL_STEP("server.recycle");
   Forget(call);
   call->Uncount();
   call->DropInbox();
@@ -546,6 +552,7 @@ void ServerSession<W>::CancelCalls() {
 template <Wire W>
 Polled ServerSession<W>::OnClosed() {
   if (!std::exchange(closed_, true)) {
+    NEARCALL_STEP("server.closed");
     // Cancelled before nothing can be sent any more: a handler whose Write says false finds its call cancelled.
     for (SessionCall<W>* call : std::vector<SessionCall<W>*>(calls_)) {
       if (call == nullptr) continue;

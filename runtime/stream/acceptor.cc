@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/step.h"
 #include "runtime/rendezvous/peer_credentials.h"
 #include "runtime/rendezvous/socket_name.h"
 #include "runtime/stream/carrier.h"
@@ -94,6 +95,7 @@ class ServerHandshake final : public Pollable {
   }
 
   void Conclude() {
+    NEARCALL_STEP("accept.hello");
     protocol::Hello hello;
     if (!reader_.Parse(&hello)) return;
     if (hello.min_version() > kProtocolVersion || hello.max_version() < kProtocolVersion) {
@@ -150,12 +152,14 @@ class ServerHandshake final : public Pollable {
     absl::StatusOr<std::shared_ptr<ServerConnection>> connection =
         driver->Accept(&socket_, &reader_.fds(), core, std::move(session), &reply);
     if (!connection.ok()) return connection.status();
+    NEARCALL_STEP("accept.carrier");
     welcome.set_version(kProtocolVersion);
     welcome.set_carrier(carrier);
     welcome.set_agent(AgentName());
     std::vector<int> fds;
     for (const Fd& fd : reply) fds.push_back(fd.get());
     absl::Status sent = SendWithFds(fd_, HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome), fds);
+    NEARCALL_STEP("accept.welcomed");
     if (sent.ok()) core->AddConnection(*std::move(connection));
     return absl::OkStatus();  // a client that is gone by now needs no refusal
   }
@@ -205,6 +209,7 @@ Polled Acceptor::Poll() {
       if (const std::shared_ptr<ServerHandshake> oldest = handshakes_.front().lock()) oldest->Drop();
       handshakes_.pop_front();
     }
+    NEARCALL_STEP("accept.socket");
     auto handshake = std::make_shared<ServerHandshake>(std::move(socket), options_);
     handshakes_.push_back(handshake);
     options_->core->reactor()->Add(std::move(handshake));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/base/step.h"
 #include "runtime/stream/carrier.h"
 #include "runtime/stream/handshake.h"
 #include "runtime/wire/frame.h"
@@ -37,6 +38,7 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> Establish(Fd socket, Peer peer
     hello.add_carriers(carrier);
   }
 
+  NEARCALL_STEP("dial.offered");
   std::vector<Fd> received;
   absl::StatusOr<protocol::Welcome> welcome =
       ShakeHands(socket.get(), hello, fds, peer.address, options.deadline, &received);
@@ -51,12 +53,14 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> Establish(Fd socket, Peer peer
     peer.transport = transport;
     peer.address = absl::StrCat(transport, peer.address.substr(peer.address.find(':')));
   }
+  NEARCALL_STEP("dial.welcomed");
   SessionOptions session = OptionsOfChannel(*options.channel, std::make_shared<const Peer>(std::move(peer)));
   session.max_calls = welcome->max_calls();
   session.send_window = WindowFromWire(welcome->stream_window());
   const std::string address = session.peer->address;
   absl::StatusOr<std::shared_ptr<ClientConnection>> connection =
       driver->Connect(std::move(socket), std::move(offer), std::move(received), options.reactor, std::move(session));
+  NEARCALL_STEP("dial.connected");
   if (connection.ok()) return connection;
   if (unusable != nullptr) *unusable = welcome->carrier();
   return absl::Status(connection.status().code(), absl::StrCat(address, ": ", connection.status().message()));

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/errno_status.h"
+#include "runtime/base/step.h"
 #include "runtime/wire/frame.h"
 
 namespace nearcall {
@@ -55,6 +56,7 @@ HandshakeReader::Progress HandshakeReader::Read(int fd) {
       if (error == EAGAIN || error == EWOULDBLOCK) return Progress::kMore;
       return Fail(ErrnoStatus(error, "handshake"));
     }
+    NEARCALL_STEP("handshake.read");
     // Owned first, so that they are closed whatever happens next: even a truncated message brings live descriptors.
     for (cmsghdr* part_header = CMSG_FIRSTHDR(&message); part_header != nullptr;
          part_header = CMSG_NXTHDR(&message, part_header)) {
@@ -127,6 +129,7 @@ absl::Status SendWithFds(int fd, const std::string& bytes, const std::vector<int
 absl::StatusOr<protocol::Welcome> ShakeHands(int fd, const protocol::Hello& hello, const std::vector<int>& fds,
                                              const std::string& address, int64_t deadline, std::vector<Fd>* received) {
   absl::Status sent = SendWithFds(fd, HandshakeFrame(static_cast<uint8_t>(FrameKind::kHello), hello), fds);
+  NEARCALL_STEP("handshake.hello_sent");
   // A server that refuses without listening may be gone before we have spoken: what it said is worth reading.
   HandshakeReader reader(static_cast<uint8_t>(FrameKind::kWelcome));
   for (;;) {

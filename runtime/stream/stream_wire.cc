@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/errno_status.h"
+#include "runtime/base/step.h"
 
 namespace nearcall {
 
@@ -46,8 +47,10 @@ bool StreamWire::Flush() {
       out_.Take(out_.size());  // the receiving side finds out why
       break;
     }
+    NEARCALL_STEP("socket.flush");
     const ssize_t sent = send(fd_.get(), out_.begin(), out_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
+      NEARCALL_STEP("socket.flushed");
       out_.Take(static_cast<size_t>(sent));
     } else if (sent < 0 && errno == EINTR) {
       continue;
@@ -70,6 +73,7 @@ Received StreamWire::Receive(Frame* frame) {
         return Fail(absl::InternalError(absl::StrCat(what_, " sent ", FrameErrorText(error))));
       }
       if (in_.size() >= header.size) {
+        NEARCALL_STEP("socket.receive.frame");
         frame->header = header;
         frame->payload = in_.begin() + kHeaderSize;
         current_ = header.size;
@@ -95,6 +99,7 @@ Received StreamWire::ReadMore(bool* again) {
     got = recv(fd_.get(), in_.end(), room, MSG_DONTWAIT);
   } while (got < 0 && errno == EINTR);
   if (got > 0) {
+    NEARCALL_STEP("socket.read");
     in_.Add(static_cast<size_t>(got));
     drained_ = static_cast<size_t>(got) < room;
     *again = true;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -18,6 +19,12 @@
 
 namespace nearcall::testing {
 namespace {
+
+// Filled before main, read after.
+std::map<std::string, RoleRegistration::Play>& Roles() {
+  static auto* const roles = new std::map<std::string, RoleRegistration::Play>;
+  return *roles;
+}
 
 ServerOptions DecodeOptions(const std::string& text) {
   const std::vector<std::string> fields = absl::StrSplit(text, ',');
@@ -142,7 +149,10 @@ int RunRole(const std::string& role, const std::vector<std::string>& arguments, 
   if (role == "blocker") return Block(arguments, parent);
   if (role == "reader") return Read(arguments, parent);
   if (role == "inspector") return Inspect(arguments, parent);
-  return 2;
+  const auto at = Roles().find(role);
+  return at == Roles().end() ? 2 : at->second(arguments, parent);
 }
+
+RoleRegistration::RoleRegistration(const std::string& role, Play play) { Roles()[role] = play; }
 
 }  // namespace nearcall::testing

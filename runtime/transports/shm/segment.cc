@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/errno_status.h"
+#include "runtime/base/step.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -50,12 +51,14 @@ absl::StatusOr<Segment> Segment::Create(size_t ring_size, size_t bulk_size) {
   const int raw_fd = fd.get();
   absl::StatusOr<Segment> segment = Map(std::move(fd), ring_size, bulk_size, /*writable=*/true);
   if (!segment.ok()) return segment;
+  NEARCALL_STEP("segment.seal");
   // After this nobody can map it for writing any more, through whatever descriptor; our mapping stays as it is.
   if (fcntl(raw_fd, F_ADD_SEALS, kSeals) != 0) return ErrnoStatus(errno, "sealing shared memory");
   return segment;
 }
 
 absl::StatusOr<Segment> Segment::Open(Fd fd) {
+  NEARCALL_STEP("segment.open");
   // The seals first: only a memfd has any, and what follows is then safe to ask of it.
   const int seals = fcntl(fd.get(), F_GET_SEALS);
   if (seals < 0 || (seals & kSeals) != kSeals) {

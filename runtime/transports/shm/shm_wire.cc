@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/base/step.h"
 
 namespace nearcall {
 namespace {
@@ -60,6 +61,7 @@ uint32_t ShmWire::Reserve(size_t size) {
   size = std::min<size_t>(size, MaxInBulk(own_.bulk_size()));
   if (size <= max_frame_size()) return max_frame_size();
   const size_t capacity = std::min((2 * size + kBulkStep - 1) / kBulkStep * kBulkStep, own_.bulk_size());
+  NEARCALL_STEP("shm.bulk.grow");
   // Without memory there are smaller frames, and more of them.
   if (own_.Populate(bulk_space_.capacity(), capacity)) {
     bulk_space_.set_capacity(capacity);
@@ -78,12 +80,15 @@ uint8_t* ShmWire::ClaimBulk(size_t size) {
     claimed_bulk_ = bulk_space_.Find(size);
     if (claimed_bulk_ == BulkSpace::kNoRoom) return nullptr;
   }
+  NEARCALL_STEP("shm.bulk.claimed");
   return own_.bulk() + claimed_bulk_;
 }
 
 void ShmWire::CommitBulk(size_t size) {
   WordAt(out_ring_ + (tail_ & out_mask_) + 4).store(static_cast<uint32_t>(claimed_bulk_), std::memory_order_relaxed);
+  NEARCALL_STEP("shm.bulk.commit");
   Publish(static_cast<uint32_t>(size) | kInBulk, kBulkRecord);
+  NEARCALL_STEP("shm.bulk.committed");
   bulk_space_.Take(claimed_bulk_, size, tail_);
 }
 
@@ -93,6 +98,7 @@ Received ShmWire::ReceiveBulk(uint32_t size, Frame* frame) {
   if (size < kHeaderSize || size > MaxInBulk(bulk_size) || at > bulk_size - size || at % BulkSpace::kAlignment != 0) {
     return Violation("a frame that lies outside of its memory");
   }
+  NEARCALL_STEP("shm.bulk.receive");
   if (at + size > populated_) {
     if (!peer_.Populate(populated_, at + size)) return Violation("a frame where there is no memory");
     populated_ = at + size;
@@ -110,10 +116,13 @@ Received ShmWire::ReceiveBulk(uint32_t size, Frame* frame) {
 }
 
 void ShmWire::RingFor(uint32_t epoch) {
+  NEARCALL_STEP("shm.ring");
   if (rung_.exchange(epoch, std::memory_order_relaxed) != epoch) ringer_.Ring();
+  NEARCALL_STEP("shm.rung");
 }
 
 void ShmWire::Announce() {
+  NEARCALL_STEP("shm.announce");
   announce_at_ = head_ + announce_every_;
   own_control_->read_position.exchange(head_, std::memory_order_seq_cst);      // pairs with LookForRoom
   if (peer_control_->wants_room.load(std::memory_order_seq_cst) == 0) return;  // pairs with WantRoom
@@ -153,6 +162,7 @@ bool ShmWire::PrepareSleep() {
   ++epoch_;
   if ((epoch_ & 1) == 0) ++epoch_;
   own_control_->sleep_epoch.exchange(epoch_, std::memory_order_seq_cst);  // pairs with Flush and Announce
+  NEARCALL_STEP("shm.sleep.announced");
   if (WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_seq_cst) != 0) return false;  // pairs with Commit
   if (shut_down_.load(std::memory_order_relaxed) || peer_gone_) return false;
   // Whoever waits for room has looked before; if the peer has moved on since, there may be some.
@@ -161,6 +171,7 @@ bool ShmWire::PrepareSleep() {
 }
 
 void ShmWire::FinishSleep(uint32_t ready) {
+  NEARCALL_STEP("shm.sleep.over");
   if ((epoch_ & 1) != 0) own_control_->sleep_epoch.store(++epoch_, std::memory_order_release);
   if ((ready & (1u << kSocketFd)) != 0) CheckSocket();
 }

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "runtime/base/fd.h"
+#include "runtime/base/step.h"
 #include "runtime/transports/shm/bulk_space.h"
 #include "runtime/transports/shm/doorbell.h"
 #include "runtime/transports/shm/segment.h"
@@ -73,6 +74,7 @@ class ShmWire {
   }
 
   void WantRoom(bool want) {
+    NEARCALL_STEP("shm.want_room");
     wants_room_.store(want, std::memory_order_relaxed);
     // Pairs with the load in Announce.
     own_control_->wants_room.exchange(want ? 1 : 0, std::memory_order_seq_cst);
@@ -83,6 +85,7 @@ class ShmWire {
   Received Receive(Frame* frame) {
     const uint32_t size = WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire);  // pairs with Commit
     if (size == 0) return NothingToReceive();
+    NEARCALL_STEP("shm.receive.frame");
     if ((size & kInBulk) != 0) return ReceiveBulk(size & ~kInBulk, frame);
     // Copied once; from here on only the copy is looked at.
     frame->header = LoadHeader(in_ring_ + (head_ & in_mask_));
@@ -96,8 +99,10 @@ class ShmWire {
   }
 
   void Release() {
+    NEARCALL_STEP("shm.release");
     head_ += current_;
     own_control_->read_position.store(head_, std::memory_order_release);
+    NEARCALL_STEP("shm.released");
     if (head_ >= announce_at_) Announce();
   }
 
@@ -138,10 +143,13 @@ class ShmWire {
   // Publishes a record of `size` bytes, whose first word is `word`.
   void Publish(uint32_t word, size_t size) {
     const uint64_t next = tail_ + Stride(size);
+    NEARCALL_STEP("shm.commit.clear");
     // The reader will look there next: it must find no frame. Ordered before the frame by the exchange below.
     WordAt(out_ring_ + (next & out_mask_)).store(0, std::memory_order_relaxed);
+    NEARCALL_STEP("shm.commit.publish");
     // Pairs with the loads in Receive and PrepareSleep.
     WordAt(out_ring_ + (tail_ & out_mask_)).exchange(word, std::memory_order_seq_cst);
+    NEARCALL_STEP("shm.commit.published");
     tail_ = next;
   }
   uint8_t* ClaimBulk(size_t size);
