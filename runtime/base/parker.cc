@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "runtime/base/clock.h"
@@ -39,6 +40,16 @@ void Parker::Unpark() {
   if (state_.exchange(kNotified, std::memory_order_acq_rel) == kParked) {
     syscall(SYS_futex, &state_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
   }
+}
+
+bool Waiters::Wait(absl::Mutex* mu, int64_t deadline) {
+  Parker* const parker = Parker::ForThisThread();
+  parkers_.push_back(parker);
+  mu->Unlock();
+  const bool in_time = parker->Park(deadline);
+  mu->Lock();
+  parkers_.erase(std::find(parkers_.begin(), parkers_.end(), parker));
+  return in_time;
 }
 
 }  // namespace nearcall

@@ -3,6 +3,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 
 namespace nearcall {
 
@@ -24,6 +28,22 @@ class Parker {
   // Park's exchange to kParked pairs with Unpark's exchange to kNotified: each sees the other's, and what came before
   // it.
   std::atomic<uint32_t> state_{kEmpty};
+};
+
+// Threads that wait for something that a mutex guards, until a time on the monotonic clock. (abseil's own timed waits
+// are on the wall clock, which may jump.)
+//
+// Threads: every function under the mutex.
+class Waiters {
+ public:
+  // Gives the mutex up until NotifyAll; may also return for no reason. False when the time is up.
+  bool Wait(absl::Mutex* mu, int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void NotifyAll() {
+    for (Parker* const parker : parkers_) parker->Unpark();
+  }
+
+ private:
+  std::vector<Parker*> parkers_;
 };
 
 }  // namespace nearcall

@@ -15,6 +15,7 @@
 #include "nearcall/internal/mutex.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fork.h"
+#include "runtime/base/parker.h"
 #include "runtime/engine/async_caller.h"
 #include "runtime/engine/connection.h"
 #include "runtime/engine/failed_call.h"
@@ -41,21 +42,25 @@ absl::Status ChannelOfTheParent(const std::string& address) {
       "the channel to ", address, " was made before this process was forked and is its parent's: make a new one"));
 }
 
-// Has a wait for a condition of `mu` end when the call is cancelled: whoever gives a lock up has its conditions looked
-// at.
+// Wakes those who wait under `mu` when the call is cancelled.
 class WakeOnCancel final : private internal::Cancellable {
  public:
   // Not under `mu`.
-  WakeOnCancel(ClientContext* context, absl::Mutex* mu) : context_(context), mu_(mu) {
+  WakeOnCancel(ClientContext* context, absl::Mutex* mu, Waiters* waiters)
+      : context_(context), mu_(mu), waiters_(waiters) {
     ClientContextAccess::AddSleeper(context_, this);
   }
   ~WakeOnCancel() { ClientContextAccess::RemoveSleeper(context_, this); }
 
  private:
-  void OnCancel() override { absl::MutexLock lock(mu_); }
+  void OnCancel() override {
+    absl::MutexLock lock(mu_);
+    waiters_->NotifyAll();
+  }
 
   ClientContext* const context_;
   absl::Mutex* const mu_;
+  Waiters* const waiters_;
 };
 
 // A channel over one connection at a time, made on first use and again when it is lost.
@@ -155,6 +160,7 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(connection_mu_);
 
   absl::Mutex mu_;
+  Waiters waiters_ ABSL_GUARDED_BY(mu_);  // for a change of dialing_, or their cancellation
   bool dialing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status last_failure_ ABSL_GUARDED_BY(mu_);
   int64_t next_attempt_ ABSL_GUARDED_BY(mu_) = 0;
@@ -183,7 +189,7 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(Cli
   Reactor::HandOffLease();  // this may block, in a handler too
   const bool wait_for_ready = context->wait_for_ready();
   const auto cancelled = [context] { return ClientContextAccess::cancelled(*context); };
-  const WakeOnCancel wake(context, &mu_);
+  const WakeOnCancel wake(context, &mu_, &waiters_);
   absl::MutexLock lock(&mu_);
   for (;;) {
     if (cancelled()) return absl::CancelledError("the caller cancelled the call");
@@ -195,16 +201,16 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(Cli
                        last_failure_.ok() ? "" : absl::StrCat("; the last attempt said: ", last_failure_.message())));
     }
     if (dialing_) {
-      const auto dialed = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !dialing_ || cancelled(); };
-      mu_.AwaitWithTimeout(absl::Condition(&dialed),
-                           deadline == kNever ? absl::InfiniteDuration() : absl::Nanoseconds(deadline - now));
+      while (dialing_ && !cancelled() && waiters_.Wait(&mu_, deadline)) {
+      }
       if (!dialing_ && !last_failure_.ok() && !wait_for_ready) return last_failure_;
       continue;
     }
     if (now < next_attempt_) {
       if (!wait_for_ready) return last_failure_;
-      const auto dialing = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return dialing_ || cancelled(); };
-      mu_.AwaitWithTimeout(absl::Condition(&dialing), absl::Nanoseconds(std::min(deadline, next_attempt_) - now));
+      const int64_t until = std::min(deadline, next_attempt_);
+      while (!dialing_ && !cancelled() && waiters_.Wait(&mu_, until)) {
+      }
       continue;
     }
     absl::Status dialed = Dial(deadline);
@@ -215,12 +221,14 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(Cli
 
 absl::Status ConnectingChannel::Dial(int64_t deadline) {
   dialing_ = true;
+  waiters_.NotifyAll();
   mu_.Unlock();
   const int64_t attempt_ends = MonotonicAfter(options_.connect_timeout);
   DialOptions dial{&options_, &reactor_, std::min(deadline, attempt_ends)};
   absl::StatusOr<std::shared_ptr<ClientConnection>> connection = transport_->Dial(address_, dial);
   mu_.Lock();
   dialing_ = false;
+  waiters_.NotifyAll();
   if (connection.ok()) {
     {
       internal::MutexLock lock(&connection_mu_);

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "nearcall/internal/callback_handlers.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/parker.h"
 #include "runtime/base/signals.h"
 #include "runtime/engine/server_core.h"
 #include "runtime/engine/transport.h"
@@ -77,6 +78,7 @@ class RunningServer final : public Server {
 
   absl::Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kNew;
+  Waiters changed_ ABSL_GUARDED_BY(mu_);        // idle_ or all_sent_
   bool idle_ ABSL_GUARDED_BY(mu_) = false;      // no call is open any more
   bool all_sent_ ABSL_GUARDED_BY(mu_) = false;  // and every answer is out
 };
@@ -159,6 +161,7 @@ void RunningServer::ShutdownBy(int64_t deadline) {
         absl::MutexLock idle_lock(&mu_);
         idle_ = true;
         all_sent_ = all_sent;
+        changed_.NotifyAll();
       });
     });
     mu_.Lock();
@@ -180,6 +183,7 @@ void RunningServer::ShutdownBy(int64_t deadline) {
     mu_.Lock();
     state_ = State::kStopped;
     all_sent_ = true;  // all that ever will be
+    changed_.NotifyAll();
   }
   mu_.Await(absl::Condition(
       +[](State* state) { return *state == State::kStopped; }, &state_));
@@ -199,11 +203,9 @@ absl::Status RunningServer::ShutdownOnSignals(const std::vector<int>& signals, a
 }
 
 bool RunningServer::Await(const bool* condition, int64_t deadline) {
-  if (deadline == kNever) {
-    mu_.Await(absl::Condition(condition));
-    return true;
+  while (!*condition && changed_.Wait(&mu_, deadline)) {
   }
-  return mu_.AwaitWithTimeout(absl::Condition(condition), absl::Nanoseconds(deadline - MonotonicNanos()));
+  return *condition;
 }
 
 }  // namespace

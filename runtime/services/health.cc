@@ -17,6 +17,8 @@
 #include "nearcall/internal/server_extension.h"
 #include "nearcall/server.h"
 #include "nearcall/server_reactor.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/parker.h"
 
 namespace nearcall {
 namespace {
@@ -83,6 +85,7 @@ class HealthExtension final : public HealthCheckService,
   absl::Mutex mu_;
   std::map<std::string, HealthCheckResponse::ServingStatus> statuses_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::set<Watcher*>> watchers_ ABSL_GUARDED_BY(mu_);  // no set is empty
+  Waiters watcher_gone_ ABSL_GUARDED_BY(mu_);
   bool shut_down_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
 };
@@ -129,6 +132,7 @@ class HealthExtension::Watcher final : public ServerWriteReactor<HealthCheckResp
       const auto at = owner_->watchers_.find(name_);
       at->second.erase(this);
       if (at->second.empty()) owner_->watchers_.erase(at);
+      owner_->watcher_gone_.NotifyAll();
     }
     delete this;
   }
@@ -167,8 +171,9 @@ void HealthExtension::OnDrain() {
   for (const auto& [name, watchers] : watchers_) {
     for (Watcher* watcher : watchers) watcher->Update();  // those too whose name has no status
   }
-  const auto all_gone = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return watchers_.empty(); };
-  if (mu_.AwaitWithTimeout(absl::Condition(&all_gone), kLastMessageGrace)) return;
+  const int64_t deadline = MonotonicAfter(kLastMessageGrace);
+  while (!watchers_.empty() && watcher_gone_.Wait(&mu_, deadline)) {
+  }
   for (const auto& [name, watchers] : watchers_) {
     for (Watcher* watcher : watchers) watcher->GiveUp();
   }
