@@ -225,7 +225,12 @@ absl::Status ConnectingChannel::Dial(int64_t deadline) {
   mu_.Unlock();
   const int64_t attempt_ends = MonotonicAfter(options_.connect_timeout);
   DialOptions dial{&options_, &reactor_, std::min(deadline, attempt_ends)};
-  absl::StatusOr<std::shared_ptr<ClientConnection>> connection = transport_->Dial(address_, dial);
+  absl::StatusOr<std::shared_ptr<ClientConnection>> connection = nullptr;
+  if (absl::Status opened = reactor_.Open(); opened.ok()) {
+    connection = transport_->Dial(address_, dial);
+  } else {
+    connection = absl::Status(opened.code(), absl::StrCat(address_.text, ": ", opened.message()));
+  }
   mu_.Lock();
   dialing_ = false;
   waiters_.NotifyAll();

@@ -45,9 +45,10 @@ class Pollable {
  private:
   friend class Reactor;
   // The reactor's bookkeeping.
-  bool active_ = false;  // looked at on every pass; otherwise asleep and watched by its descriptors
-  bool spins_ = true;    // worth_spinning(), asked once
-  bool watched_ = true;  // its descriptors are in the epoll set
+  bool active_ = false;        // looked at on every pass; otherwise asleep and watched by its descriptors
+  bool spins_ = true;          // worth_spinning(), asked once
+  bool watched_ = true;        // its descriptors are in the epoll set
+  bool fully_watched_ = true;  // otherwise the kernel had no memory for that: to be tried again
   bool write_watched_ = false;
   uint32_t idle_passes_ = 0;
 };

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "nearcall/internal/context_access.h"
+#include "runtime/base/errno_status.h"
 #include "runtime/base/step.h"
 
 namespace nearcall {
@@ -48,15 +49,29 @@ NotifyOnCancel::NotifyOnCancel(ClientContext* context, WaitSpot* spot) : context
 
 NotifyOnCancel::~NotifyOnCancel() { internal::ClientContextAccess::RemoveSleeper(context_, this); }
 
-Reactor::Reactor(Spin spin)
-    : spinner_(spin), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Reactor::Reactor(Spin spin) : spinner_(spin) { Open().IgnoreError(); }
+
+Reactor::~Reactor() = default;
+
+absl::Status Reactor::Open() {
+  if (open_.load(std::memory_order_acquire)) return absl::OkStatus();
+  internal::MutexLock lock(&mu_);
+  if (open_.load(std::memory_order_relaxed)) return absl::OkStatus();
+  Fd epoll(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll.valid()) return ErrnoStatus(errno, "watching connections (epoll_create1)");
+  Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) return ErrnoStatus(errno, "watching connections (eventfd)");
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;  // nobody reads it: each write is one event
   event.data.u64 = 0;
-  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
+  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) {
+    return ErrnoStatus(errno, "watching connections (epoll_ctl)");
+  }
+  epoll_ = std::move(epoll);
+  wake_ = std::move(wake);
+  open_.store(true, std::memory_order_release);
+  return absl::OkStatus();
 }
-
-Reactor::~Reactor() = default;
 
 // --- Tasks ---
 
@@ -74,7 +89,7 @@ void Reactor::Post(std::function<void()> task) {
 }
 
 void Reactor::Wake() {
-  if (!sleeping_.load(std::memory_order_seq_cst)) return;
+  if (!sleeping_.load(std::memory_order_seq_cst) || !open_.load(std::memory_order_acquire)) return;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
 }
@@ -228,6 +243,7 @@ void Reactor::Glance() {
 void Reactor::Sleep(int64_t deadline, absl::FunctionRef<bool()> done) {
   finished_.clear();
   looks_since_glance_ = 0;
+  if (some_unwatched_) WatchUnwatched();
   sleeping_.exchange(true, std::memory_order_seq_cst);  // pairs with Wake's load
   bool quiet = !has_tasks_.load(std::memory_order_seq_cst) && !done();
   size_t prepared = 0;
@@ -238,15 +254,20 @@ void Reactor::Sleep(int64_t deadline, absl::FunctionRef<bool()> done) {
   if (quiet) {
     for (Pollable* pollable : active_) pollable->active_ = false;
     active_.clear();
-    WaitForEvents(deadline);
+    WaitForEvents(some_unwatched_ ? std::min(deadline, MonotonicNanos() + kUnwatchedNanos) : deadline);
   } else {
     for (size_t i = 0; i < prepared; ++i) active_[i]->FinishSleep(0);
   }
   sleeping_.store(false, std::memory_order_relaxed);
+  if (!some_unwatched_) return;
+  for (const std::shared_ptr<Pollable>& pollable : pollables_) {
+    if (pollable->watched_ && !pollable->fully_watched_) Activate(pollable.get(), 0);  // no event would tell of it
+  }
 }
 
 // Waits until a descriptor is ready, or `deadline` (0: does not wait), and makes active what has something to do.
 void Reactor::WaitForEvents(int64_t deadline) {
+  if (!open_.load(std::memory_order_acquire)) return;  // there is nothing to wait for
   int64_t until = std::min(deadline, next_timer_);
   timespec timeout{};
   if (until != kNever && deadline != 0) {
@@ -284,7 +305,10 @@ bool Reactor::PrepareSleep(Pollable* pollable) {
   const bool quiet = pollable->PrepareSleep();
   if (pollable->watched_ && pollable->wants_write() != pollable->write_watched_) {
     pollable->write_watched_ = !pollable->write_watched_;
-    Watch(pollable, EPOLL_CTL_MOD);
+    if (!Watch(pollable, EPOLL_CTL_MOD)) {
+      pollable->fully_watched_ = false;
+      some_unwatched_ = true;
+    }
   }
   return quiet;
 }
@@ -302,7 +326,7 @@ void Reactor::Activate(Pollable* pollable, uint32_t ready) {
 
 void Reactor::RetireQuiet(Pollable* pollable) {
   pollable->idle_passes_ = 0;
-  if (!PrepareSleep(pollable)) return pollable->FinishSleep(0);
+  if (!PrepareSleep(pollable) || !pollable->fully_watched_) return pollable->FinishSleep(0);
   pollable->active_ = false;
   const auto at = std::find(active_.begin(), active_.end(), pollable);
   if (static_cast<size_t>(at - active_.begin()) < next_) --next_;
@@ -310,7 +334,8 @@ void Reactor::RetireQuiet(Pollable* pollable) {
 }
 
 void Reactor::Register(std::shared_ptr<Pollable> pollable) {
-  Watch(pollable.get(), EPOLL_CTL_ADD);
+  pollable->fully_watched_ = Watch(pollable.get(), EPOLL_CTL_ADD);
+  if (!pollable->fully_watched_) some_unwatched_ = true;
   next_timer_ = std::min(next_timer_, pollable->next_deadline());
   pollable->spins_ = pollable->worth_spinning();
   pollable->active_ = true;
@@ -324,16 +349,29 @@ void Reactor::Unwatch(Pollable* pollable) {
   Watch(pollable, EPOLL_CTL_DEL);
 }
 
-void Reactor::Watch(Pollable* pollable, int operation) {
+void Reactor::WatchUnwatched() {
+  some_unwatched_ = false;
+  for (const std::shared_ptr<Pollable>& pollable : pollables_) {
+    if (!pollable->watched_ || pollable->fully_watched_) continue;
+    Watch(pollable.get(), EPOLL_CTL_DEL);
+    pollable->fully_watched_ = Watch(pollable.get(), EPOLL_CTL_ADD);
+    if (pollable->fully_watched_) continue;
+    some_unwatched_ = true;
+  }
+}
+
+bool Reactor::Watch(Pollable* pollable, int operation) {
   WatchedFd fds[kMaxWatchedFds];
   const int count = pollable->watched_fds(fds);
+  bool good = true;
   for (int i = 0; i < count; ++i) {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLRDHUP | (fds[i].edge_triggered ? EPOLLET : 0u) |
                    (pollable->write_watched_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
     event.data.u64 = reinterpret_cast<uint64_t>(pollable) | static_cast<uint64_t>(i);
-    epoll_ctl(epoll_.get(), operation, fds[i].fd, &event);
+    if (epoll_ctl(epoll_.get(), operation, fds[i].fd, &event) != 0) good = false;
   }
+  return good;
 }
 
 void Reactor::Remove(size_t active_index) {

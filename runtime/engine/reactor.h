@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "nearcall/internal/mutex.h"
 #include "nearcall/spin.h"
 #include "runtime/base/fd.h"
@@ -43,6 +44,10 @@ class Reactor {
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
+
+  // What it needs of the kernel it asks for when it is made, and if that failed, here again. RESOURCE_EXHAUSTED: it
+  // must not be given any Pollables.
+  absl::Status Open();
 
   // Hands a Pollable over; shares its ownership until it is finished, or removed, or the reactor is gone.
   void Add(std::shared_ptr<Pollable> pollable);
@@ -137,6 +142,7 @@ class Reactor {
   enum class Pass { kIdle, kProgress, kRoleLost };
 
   static constexpr uint64_t kQuietNanos = 1'000'000;
+  static constexpr int64_t kUnwatchedNanos = 10'000'000;
 
   void Peek();
   // Looks once at every active Pollable.
@@ -149,7 +155,10 @@ class Reactor {
   bool PrepareSleep(Pollable* pollable);
   // `ready`: a bit for each watched descriptor that is.
   void Activate(Pollable* pollable, uint32_t ready);
-  void Watch(Pollable* pollable, int operation);
+  // False: the kernel has no memory for it.
+  bool Watch(Pollable* pollable, int operation);
+  // Watches what could not be watched before. While that fails, the poller sleeps for kUnwatchedNanos at most.
+  void WatchUnwatched();
   void RetireQuiet(Pollable* pollable);
   void RunTasks();
   void Register(std::shared_ptr<Pollable> pollable);
@@ -187,6 +196,7 @@ class Reactor {
   size_t looks_since_glance_ = 0;
   int64_t next_timer_ = kNever;
   bool may_run_handlers_ = true;
+  bool some_unwatched_ = false;
   // ... to here.
 
   // Set before the poller sleeps, with has_tasks_ and its own condition looked at after; Post sets has_tasks_, and who
@@ -202,6 +212,8 @@ class Reactor {
   std::vector<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
   std::vector<Parker*> follower_parkers_ ABSL_GUARDED_BY(mu_);
 
+  // epoll_ and wake_ are there. Set once, under mu_; pairs with the loads of whoever uses them.
+  std::atomic<bool> open_{false};
   std::function<bool()> on_vacant_;
   std::function<void()> on_unsent_;
   std::function<void()> wake_watcher_;

@@ -40,7 +40,7 @@ class RunningServer final : public Server {
   // What serves the methods that no service has.
   void SetGenericHandler(std::unique_ptr<internal::MethodHandler> handler);
   absl::Status Listen(const std::string& text, int* selected_port);
-  void Start();
+  absl::Status Start();
 
   const std::vector<std::string>& addresses() const override { return addresses_; }
   void Wait() override;
@@ -133,13 +133,19 @@ absl::Status RunningServer::Listen(const std::string& text, int* selected_port) 
   return absl::OkStatus();
 }
 
-void RunningServer::Start() {
+absl::Status RunningServer::Start() {
+  if (absl::Status status = core_.reactor()->Open(); !status.ok()) return status;
   const std::vector<std::string> names(service_names_.begin(), service_names_.end());
   for (const auto& extension : extensions_) extension->OnStart(names);
   for (const std::unique_ptr<Listener>& listener : listeners_) listener->Start();
-  core_.workers()->Start();
+  if (absl::Status status = core_.workers()->Start(); !status.ok()) {
+    for (const std::unique_ptr<Listener>& listener : listeners_) listener->Stop();
+    core_.reactor()->Clear();
+    return status;
+  }
   absl::MutexLock lock(&mu_);
   state_ = State::kServing;
+  return absl::OkStatus();
 }
 
 void RunningServer::Wait() {
@@ -264,7 +270,7 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::BuildAndStart() {
   for (const Port& port : ports_) {
     if (absl::Status status = server->Listen(port.address, port.selected_port); !status.ok()) return status;
   }
-  server->Start();
+  if (absl::Status status = server->Start(); !status.ok()) return status;
   return server;
 }
 

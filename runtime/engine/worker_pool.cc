@@ -1,6 +1,7 @@
 #include "runtime/engine/worker_pool.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "runtime/base/clock.h"
@@ -15,9 +16,9 @@ WorkerPool::WorkerPool(Reactor* reactor, int max_handlers) : reactor_(reactor), 
 
 WorkerPool::~WorkerPool() = default;
 
-void WorkerPool::Start() {
+absl::Status WorkerPool::Start() {
   absl::MutexLock lock(&mu_);
-  WakeOne();
+  return WakeOne() ? absl::OkStatus() : absl::ResourceExhaustedError("no thread can be started to serve with");
 }
 
 void WorkerPool::Submit(Runnable* work) {
@@ -106,8 +107,21 @@ bool WorkerPool::WakeOne() {
     return true;
   }
   JoinFinished();
-  running_.emplace_back([this] { Loop(); });
+  try {
+    running_.emplace_back([this] { Loop(); });
+  } catch (const std::system_error&) {
+    wants_thread_.store(true, std::memory_order_seq_cst);
+    if (standby_ != nullptr) standby_->Unpark();
+    return false;
+  }
+  wants_thread_.store(false, std::memory_order_relaxed);
   return true;
+}
+
+void WorkerPool::TryAgainToWakeOne() {
+  if (!wants_thread_.load(std::memory_order_seq_cst)) return;
+  absl::MutexLock lock(&mu_);
+  if (wants_thread_.load(std::memory_order_relaxed) && !stopping()) WakeOne();
 }
 
 bool WorkerPool::OnVacant() {
@@ -157,7 +171,11 @@ void WorkerPool::Poll() {
     absl::MutexLock lock(&mu_);
     if (standby_ == nullptr && !stopping()) WakeOne();
   }
-  if (reactor_->PollUntil([this] { return stopping(); })) reactor_->Release();
+  const auto done = [this] {
+    TryAgainToWakeOne();
+    return stopping();
+  };
+  if (reactor_->PollUntil(done)) reactor_->Release();
 }
 
 bool WorkerPool::StandBy() {
@@ -174,12 +192,15 @@ bool WorkerPool::StandBy() {
   for (;;) {
     if (quiet_ticks < kQuietTicks) {
       const bool woken = parker->Park(MonotonicNanos() + kTick);
-      if (!woken) HelpShortWork(&seen_short);
+      if (!woken) {
+        HelpShortWork(&seen_short);
+        TryAgainToWakeOne();
+      }
     } else {
       reactor_->set_watcher_dozes(true);
       // From here on a lease shows in lent_ticket, or its lender sees that we doze.
       const int64_t until = MembarrierOfProcess() ? kNever : MonotonicNanos() + kTickWithoutBarrier;
-      if (reactor_->lent_ticket() == 0 && !has_short_work_.load(std::memory_order_seq_cst) && !stopping()) {
+      if (reactor_->lent_ticket() == 0 && !HasUnattendedWork() && !stopping()) {
         parker->Park(until);
       }
       reactor_->set_watcher_dozes(false);
@@ -196,7 +217,7 @@ bool WorkerPool::StandBy() {
       stolen = true;
       break;
     }
-    const bool quiet = ticket == 0 && !reactor_->TakeActivity() && !has_short_work_.load(std::memory_order_seq_cst);
+    const bool quiet = ticket == 0 && !reactor_->TakeActivity() && !HasUnattendedWork();
     quiet_ticks = quiet ? quiet_ticks + 1 : 0;
   }
   {

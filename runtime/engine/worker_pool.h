@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "runtime/base/parker.h"
 #include "runtime/engine/reactor.h"
@@ -35,7 +36,8 @@ class WorkerPool {
   // Stop must have been called.
   ~WorkerPool();
 
-  void Start();
+  // RESOURCE_EXHAUSTED when there is no thread to begin with.
+  absl::Status Start();
   // Runs `work` on a thread of the pool, which may block. A pool that has stopped drops it.
   void Submit(Runnable* work);
   // The same for what is not a handler, and must not wait for one.
@@ -74,6 +76,10 @@ class WorkerPool {
     return !errands_.empty() || ((!work_.empty() || !short_work_.empty()) && HasRoom());
   }
   bool HasRoom() const { return max_handlers_ < 0 || handlers_.load(std::memory_order_acquire) < max_handlers_; }
+  // What the standby thread must not doze on.
+  bool HasUnattendedWork() const {
+    return has_short_work_.load(std::memory_order_seq_cst) || wants_thread_.load(std::memory_order_seq_cst);
+  }
   // What a thread of the pool has taken up.
   enum class Kind { kNone, kErrand, kHandler, kShort };
   // The next piece of work, if it may run now; *kind says of which kind it and the last one were.
@@ -90,8 +96,10 @@ class WorkerPool {
   bool StandBy();
   bool ParkIdle();
   void WakeStandby();
-  // Wakes or starts a thread that takes up what there is to do.
+  // Wakes or starts a thread that takes up what there is to do. False: the kernel gives us none now; the poller and the
+  // standby thread try again.
   bool WakeOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TryAgainToWakeOne();
   void JoinFinished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool OnVacant();
   bool stopping() const { return stopping_.load(std::memory_order_seq_cst); }
@@ -110,6 +118,8 @@ class WorkerPool {
   uint64_t short_taken_ ABSL_GUARDED_BY(mu_) = 0;  // pieces, ever
   // Whether there is short work. Set before the standby thread is woken, looked at before it dozes.
   std::atomic<bool> has_short_work_{false};
+  // Whether a thread is to be started that could not be. Looked at like has_short_work_.
+  std::atomic<bool> wants_thread_{false};
   std::vector<Parker*> idle_ ABSL_GUARDED_BY(mu_);
   Parker* standby_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::vector<std::thread> running_ ABSL_GUARDED_BY(mu_);

@@ -59,6 +59,8 @@ bool StreamWire::Flush() {
       return false;
     } else {
       broken_ = true;
+      // Where the peer is gone the receiving side hears of it; where only the kernel refuses, it must be told.
+      if (errno != EPIPE && errno != ECONNRESET) Shutdown();
     }
   }
   if (unflushed_.load(std::memory_order_relaxed)) unflushed_.store(false, std::memory_order_relaxed);

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/base/errno_status.h"
 #include "runtime/rendezvous/connect.h"
 #include "runtime/rendezvous/peer_credentials.h"
 #include "runtime/rendezvous/socket_file.h"
@@ -32,14 +34,14 @@ class UnixListener final : public Listener {
       absl::StatusOr<Fd> socket = BindAbstract(path_);
       if (!socket.ok()) return socket.status();
       abstract_ = *std::move(socket);
-      return absl::OkStatus();
+      return ListenOn(abstract_.get());
     }
     SocketFileOptions options;
     options.allow_other_users = core_->options().allow_other_users;
     absl::StatusOr<SocketFile> file = SocketFile::Bind(path_, options);
     if (!file.ok()) return file.status();
     file_ = *std::move(file);
-    return absl::OkStatus();
+    return ListenOn(file_.fd());
   }
 
   std::vector<std::string> addresses() const override { return {address_.text}; }
@@ -67,9 +69,7 @@ class UnixListener final : public Listener {
     options.address = absl::StrCat(abstract_.valid() ? "unix-abstract:" : "unix:", path_);
     options.checks_user = true;
     options.carriers = carriers_;
-    // The file stays ours, to be removed when we stop; the acceptor listens on a descriptor of its own.
-    const int fd = abstract_.valid() ? abstract_.get() : file_.fd();
-    acceptor_ = std::make_shared<Acceptor>(Fd(fcntl(fd, F_DUPFD_CLOEXEC, 0)), std::move(options));
+    acceptor_ = std::make_shared<Acceptor>(std::move(listening_), std::move(options));
     core_->reactor()->Add(acceptor_);
   }
 
@@ -80,12 +80,19 @@ class UnixListener final : public Listener {
   }
 
  private:
+  // The file stays ours, to be removed when we stop; the acceptor listens on a descriptor of its own.
+  absl::Status ListenOn(int fd) {
+    listening_.reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    return listening_.valid() ? absl::OkStatus() : ErrnoStatus(errno, "listening");
+  }
+
   const Address address_;
   const std::string path_;
   ServerCore* const core_;
   std::vector<protocol::Carrier> carriers_;
   SocketFile file_;
   Fd abstract_;
+  Fd listening_;  // until Start
   std::shared_ptr<Acceptor> acceptor_;
 };
 

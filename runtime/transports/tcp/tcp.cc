@@ -172,6 +172,8 @@ absl::StatusOr<std::unique_ptr<Listener>> TcpTransport::Listen(const Address& ad
     return ErrnoStatus(errno, address.text);
   }
   const int port = SocketName::OfSelf(fd.get()).port();
+  if (port == 0)
+    return absl::ResourceExhaustedError(absl::StrCat(address.text, ": the kernel does not say which port"));
   return std::make_unique<TcpListener>(host_port->host, std::move(fd), port, core);
 }
 
