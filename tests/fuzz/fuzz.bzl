@@ -3,14 +3,15 @@
 load("@rules_cc//cc:defs.bzl", "cc_test")
 load("//tools:copts.bzl", "NEARCALL_INTERNAL_COPTS")
 
-def fuzz_target(name, deps, corpus = None, two_bits = False, size = "small", tags = []):
+def fuzz_target(name, deps, corpus = None, flips = 1, size = "small", tags = []):
     """NAME_fuzz.cc, which defines LLVMFuzzerTestOneInput, and the files in corpus/NAME.
 
     Args:
       name: the target is NAME_fuzz
       deps: of the source file
       corpus: NAME, where another target's corpus serves
-      two_bits: the replay flips every two bits of each recorded frame's header, not only every one
+      flips: how many bits of each recorded frame's header the replay flips at a time, 0 to 2; with 0 it cuts nothing
+        off either
       size: of the test
       tags: of the test
     """
@@ -19,7 +20,7 @@ def fuzz_target(name, deps, corpus = None, two_bits = False, size = "small", tag
         name = name + "_fuzz",
         size = size,
         srcs = [name + "_fuzz.cc"],
-        args = (["--two"] if two_bits else []) + ["$(location %s)" % file for file in files],
+        args = ["--flips=%d" % flips] + ["$(location %s)" % file for file in files],
         copts = NEARCALL_INTERNAL_COPTS,
         data = files,
         linkopts = ["-rdynamic"] + select({

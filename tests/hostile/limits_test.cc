@@ -190,7 +190,7 @@ TEST_P(Limits, AnnouncedBytesTakeNothing) {
   for (uint32_t i = 1; i < 1024; ++i) {
     peer->Send(FrameOf(FrameKind::kRequest, {.call = CallId(i), .extra = static_cast<uint32_t>(HeadFor("Echo").size())},
                        HeadFor("Echo")));
-    peer->Send(Message("a", (4 << 20) - 1, 0, CallId(i)));
+    peer->Send(Message(std::string(100, 'a'), (4 << 20) - 100, 0, CallId(i)));
   }
   peer->Send(Request("Echo", "", CallId(0, 2)));
   EXPECT_EQ(peer->AwaitResponse(CallId(0, 2)), 0);
