@@ -24,6 +24,7 @@ CaseOptions Effort() {
   options.channel = testing::UnderFault(ChannelOptions());
   options.window_bytes =
       std::max(options.channel.stream_window_bytes, testing::UnderFault(ServerOptions()).stream_window_bytes);
+  options.least_window_bytes = options.window_bytes;
   switch (testing::FaultInForce()) {
     case Fault::kNone:
       break;
