@@ -58,6 +58,7 @@ class KillPoints : public ::testing::Test {
   // A server in a process of its own, on the address that its predecessor had.
   void StartServer(const std::string& scheme) {
     if (address_.empty()) address_ = scheme == "tcp" ? "tcp:127.0.0.1:0" : absl::StrCat(scheme, ":", directory_, "/s");
+    server_ = nullptr;  // the old one leaves its address first
     server_ = Process::Start("counted_server", {address_, NotebookPath()});
     const std::string ready = server_->Hear();
     ASSERT_EQ(ready.substr(0, 6), "ready ");
