@@ -85,8 +85,8 @@ class ShmWire {
   Received Receive(Frame* frame) {
     const uint32_t size = WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire);  // pairs with Commit
     if (size == 0) return NothingToReceive();
-    NEARCALL_STEP("shm.receive.frame");
     if ((size & kInBulk) != 0) return ReceiveBulk(size & ~kInBulk, frame);
+    NEARCALL_STEP("shm.receive.frame");
     // Copied once; from here on only the copy is looked at.
     frame->header = LoadHeader(in_ring_ + (head_ & in_mask_));
     frame->header.size = size;
