@@ -47,17 +47,13 @@ TEST_P(FaultsTest, LittleGoesThroughAtATime) {
     CallSome(channel);
     const FaultCounts here = CountsSoFar();
     const FaultCounts there = CountsOfServer(channel);
-    for (const FaultCounts& counts : {here, there}) {
-      if (counts.interruptions() == 0 || counts.refusals() == 0) return false;  // another round
-    }
     // Twenty calls have 19,000 bytes and more in each direction; over shared memory only the handshake's go through the
-    // socket.
+    // socket. Another round where luck let more through at once, or nothing stood in the way.
     const int64_t least = GetParam().carries == "shm" ? 16 : 1000;
-    EXPECT_GE(here.one_byte_reads() - before.one_byte_reads(), least);
-    EXPECT_GE(here.one_byte_writes() - before.one_byte_writes(), least);
-    EXPECT_GE(there.one_byte_reads(), least);
-    EXPECT_GE(there.one_byte_writes(), least);
-    return true;
+    return here.one_byte_reads() - before.one_byte_reads() >= least &&
+           here.one_byte_writes() - before.one_byte_writes() >= least && there.one_byte_reads() >= least &&
+           there.one_byte_writes() >= least && here.interruptions() > 0 && here.refusals() > 0 &&
+           there.interruptions() > 0 && there.refusals() > 0;
   });
 }
 
