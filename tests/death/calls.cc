@@ -15,7 +15,7 @@ namespace nearcall::testing {
 namespace {
 
 constexpr size_t kSmallSize = 100;
-constexpr size_t kLargeSize = 600'000;
+constexpr size_t kLargeSize = 3'500'000;
 constexpr size_t kStreamSizes[] = {100, 150'000, 100};
 
 std::string Text(size_t size, int number) { return std::string(size, static_cast<char>('a' + number % 26)); }

@@ -16,7 +16,7 @@ namespace nearcall::testing {
 // The calls in which processes die. Each carries a number, under which its handler notes that it runs.
 enum class Call {
   kSmall,    // unary, one frame each way
-  kLarge,    // unary, more than a ring or a socket holds, each way
+  kLarge,    // unary, more than shared memory or a socket holds, each way
   kStream,   // a few messages each way, one of them large
   kConnect,  // a small one, on a new connection
 };

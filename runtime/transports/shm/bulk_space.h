@@ -49,7 +49,7 @@ class BulkSpace {
   }
 
  private:
-  static constexpr size_t kMaxBlocks = 32;
+  static constexpr size_t kMaxBlocks = 16;
 
   struct Block {
     size_t begin;
