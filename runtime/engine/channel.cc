@@ -17,6 +17,7 @@
 #include "runtime/base/fork.h"
 #include "runtime/base/parker.h"
 #include "runtime/engine/async_caller.h"
+#include "runtime/engine/call_start.h"
 #include "runtime/engine/connection.h"
 #include "runtime/engine/failed_call.h"
 #include "runtime/engine/reactor.h"
@@ -28,18 +29,9 @@ namespace {
 
 using internal::ClientContextAccess;
 
-absl::Status ContextUsedTwice() {
-  return absl::FailedPreconditionError("this ClientContext has served a call already: make one for each call");
-}
-
 // For a call that cannot begin: its callback must not run inside the call.
 void CallBackElsewhere(std::function<void(absl::Status)> done, const absl::Status& status) {
   std::thread([done = std::move(done), status] { done(status); }).detach();
-}
-
-absl::Status ChannelOfTheParent(const std::string& address) {
-  return absl::FailedPreconditionError(absl::StrCat(
-      "the channel to ", address, " was made before this process was forked and is its parent's: make a new one"));
 }
 
 // Wakes those who wait under `mu` when the call is cancelled.
@@ -83,17 +75,7 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   // Whether this is a forked child's copy: its threads are not there, its connection is the parent's.
   bool inherited() const { return fork_generation_ != ForkGeneration(); }
 
-  // What the last owner does.
-  static void Delete(ConnectingChannel* channel) {
-    // A forked child leaves its copy alone: to take it apart would be to shut the parent's connection.
-    if (channel->inherited()) return;
-    // Callbacks run on a thread of the channel's, which cannot wait for its own end.
-    if (channel->async_.OnItsThread()) {
-      std::thread([channel] { delete channel; }).detach();
-    } else {
-      delete channel;
-    }
-  }
+  bool OnCallbackThread() const { return async_.OnItsThread(); }
 
   ~ConnectingChannel() override {
     async_.Stop();
@@ -137,12 +119,6 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   static bool MayRetry(const internal::Method& method, const CallOutcome& outcome, int attempts) {
     if (!absl::IsUnavailable(outcome.status) || attempts >= kMaxTransparentRetries) return false;
     return outcome.may_retry || (outcome.lost && method.traits().idempotent);
-  }
-  // When a call that begins now must be over.
-  static int64_t DeadlineOf(const internal::Method& method, const ClientContext& context) {
-    const int64_t deadline = ClientContextAccess::MonotonicDeadline(context);
-    const int64_t timeout = method.traits().timeout_ns;
-    return deadline == kNever && timeout > 0 ? MonotonicNanos() + timeout : deadline;
   }
 
   // Whether an asynchronous call may begin: its context is new.
@@ -353,7 +329,8 @@ std::shared_ptr<Channel> CreatePlainChannel(const std::string& text, const Chann
     address = Address{text, "", ""};
   }
   return std::shared_ptr<ConnectingChannel>(
-      new ConnectingChannel(*std::move(address), std::move(unusable), transport, options), &ConnectingChannel::Delete);
+      new ConnectingChannel(*std::move(address), std::move(unusable), transport, options),
+      &DeleteChannel<ConnectingChannel>);
 }
 
 }  // namespace

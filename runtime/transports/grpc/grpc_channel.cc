@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -17,6 +16,7 @@
 #include "nearcall/internal/context_access.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/fork.h"
+#include "runtime/engine/call_start.h"
 #include "runtime/engine/failed_call.h"
 #include "runtime/engine/pending_call.h"
 #include "runtime/transports/grpc/async_stream.h"
@@ -65,16 +65,9 @@ class ChannelOverGrpc final : public Channel, public std::enable_shared_from_thi
                   const ChannelOptions& options)
       : address_(address), unusable_(std::move(unusable)), channel_(std::move(channel)), options_(options) {}
   ~ChannelOverGrpc() override;
-  // What the last owner does: a callback's thread cannot wait for its own end, and a forked child leaves its copy
-  // alone.
-  static void Delete(ChannelOverGrpc* channel) {
-    if (channel->inherited()) return;
-    if (channel->runner_.OnItsThread()) {
-      std::thread([channel] { delete channel; }).detach();
-    } else {
-      delete channel;
-    }
-  }
+
+  bool inherited() const { return fork_generation_ != ForkGeneration(); }
+  bool OnCallbackThread() const { return runner_.OnItsThread(); }
 
   const std::string& address() const override { return address_.text; }
   ConnectivityState GetState(bool try_to_connect) override;
@@ -88,7 +81,6 @@ class ChannelOverGrpc final : public Channel, public std::enable_shared_from_thi
                                       std::shared_ptr<internal::ClientDriver> driver) override;
 
  private:
-  bool inherited() const { return fork_generation_ != ForkGeneration(); }
   // Whether a call may begin, and when it must be over.
   absl::Status Begin(const internal::Method& method, ClientContext* context, int64_t* deadline) const;
   // gRPC connects only while somebody waits: callers who try again and again would keep it from getting anywhere.
@@ -141,18 +133,10 @@ bool ChannelOverGrpc::WaitForConnected(absl::Time deadline) {
 }
 
 absl::Status ChannelOverGrpc::Begin(const internal::Method& method, ClientContext* context, int64_t* deadline) const {
-  if (!ClientContextAccess::Begin(context)) {
-    return absl::FailedPreconditionError("this ClientContext has served a call already: make one for each call");
-  }
-  if (inherited()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the channel to ", address_.text,
-                     " was made before this process was forked and is its parent's: make a new one"));
-  }
+  if (!ClientContextAccess::Begin(context)) return ContextUsedTwice();
+  if (inherited()) return ChannelOfTheParent(address_.text);
   if (!unusable_.ok()) return unusable_;
-  *deadline = ClientContextAccess::MonotonicDeadline(*context);
-  const int64_t timeout = method.traits().timeout_ns;
-  if (*deadline == kNever && timeout > 0) *deadline = MonotonicNanos() + timeout;
+  *deadline = DeadlineOf(method, *context);
   return CheckCall(*context, method.name(), *deadline);
 }
 
@@ -248,7 +232,7 @@ int Milliseconds(absl::Duration span) {
 std::shared_ptr<Channel> MakeGrpcChannel(const Address& address, std::shared_ptr<grpc::Channel> channel,
                                          const ChannelOptions& options) {
   return std::shared_ptr<Channel>(new ChannelOverGrpc(address, absl::OkStatus(), std::move(channel), options),
-                                  &ChannelOverGrpc::Delete);
+                                  &DeleteChannel<ChannelOverGrpc>);
 }
 
 std::shared_ptr<Channel> MakeGrpcChannel(const Address& address, const ChannelOptions& options) {
@@ -277,7 +261,7 @@ std::shared_ptr<Channel> MakeGrpcChannel(const Address& address, const ChannelOp
                      "(grpc::InsecureChannelCredentials() where the network is trusted)"));
   }
   return std::shared_ptr<Channel>(new ChannelOverGrpc(address, std::move(unusable), std::move(channel), options),
-                                  &ChannelOverGrpc::Delete);
+                                  &DeleteChannel<ChannelOverGrpc>);
 }
 
 }  // namespace nearcall::grpc_transport
