@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
-#include "nearcall/internal/cancel_notice.h"
 #include "nearcall/internal/context_access.h"
 #include "nearcall/internal/server_call.h"
 #include "runtime/base/step.h"
@@ -110,7 +109,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   void Cancel();
   // The deadline has passed: the caller's clock rings, too. Tells the handler; what it waits for ends. Poller.
   void OnDeadline() {
-    TellHandler();
+    session_->core()->TellHandler(&context_);
     Moved();
   }
   bool cancelled() const { return internal::ServerContextAccess::cancelled(context_); }
@@ -146,22 +145,10 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   // The header and the head of the frame that ends the call; *message is null afterwards if it is not to be sent.
   FrameHeader ResponseHeader(const absl::Status& status, const SizedMessage** message, std::string* head);
   bool SendResponse(const absl::Status& status, const SizedMessage* message);
-  // The time was up in a Read or Write, which says false then. The call ends so, even if the handler, which cannot
-  // tell, calls it a success.
-  bool TimedOut() {
-    late_.store(true, std::memory_order_relaxed);
-    return false;
-  }
-  // Of a call that is driven: nobody waits for its deadline, so this looks for itself.
-  bool OverOrLate() {
-    if (!context_.IsCancelled()) return false;
-    if (!cancelled()) TimedOut();
-    return true;
-  }
-  // How the call ends where its handler says `status`: one that gave up because of the deadline says CANCELLED.
+  // How the call ends where its handler says `status`. Once the deadline has passed nothing is a success, and a handler
+  // that gave up because of it says CANCELLED.
   absl::Status Ending(const absl::Status& status) const {
-    const bool gave_up = status.code() == absl::StatusCode::kCancelled && context_.IsCancelled();
-    if (gave_up || (status.ok() && late_.load(std::memory_order_relaxed))) {
+    if ((status.ok() || absl::IsCancelled(status)) && context_.IsCancelled()) {
       return absl::DeadlineExceededError("the deadline passed before the handler was done");
     }
     return status;
@@ -178,8 +165,6 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   // Has the driver run, as often as it must. The calling thread has the right to. True: the call is over.
   bool Drive();
   void DriveOnWorker();
-  // Runs what the handler wants to be called when nobody waits any more.
-  void TellHandler();
   void ReleaseFrame();
   // How long the handler's own code took, in cycles: from `began` to its answer. What sending that takes is not its
   // doing, and a caller that is woken may well get this CPU first.
@@ -200,7 +185,6 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   Credit credit_;
   WaitSpot writer_spot_;
   bool metadata_sent_ = false;
-  std::atomic<bool> late_{false};  // set by reader and writer, read after both
   bool counted_ = false;
   uint64_t bytes_in_run_ = 0;
   uint64_t finished_at_ = 0;
@@ -241,7 +225,6 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, std::string* name,
   counted_ = true;
   bytes_in_run_ = 0;
   answering_.store(false, std::memory_order_relaxed);
-  late_.store(false, std::memory_order_relaxed);
   ends_.store(0, std::memory_order_relaxed);
   drive_.store(Driving::kNever, std::memory_order_relaxed);
   queued_.store(false, std::memory_order_relaxed);
@@ -310,30 +293,10 @@ void SessionCall<W>::RunOnWorker() {
   if (finished_in_run_ || SecondEnd()) session_->RecycleLater(this);
 }
 
-// Tells a handler that its call was cancelled.
-class CancelTeller final : public Runnable {
- public:
-  explicit CancelTeller(std::shared_ptr<internal::CancelNotice> notice) : notice_(std::move(notice)) {}
-  void RunOnWorker() override {
-    notice_->Tell();
-    delete this;
-  }
-
- private:
-  const std::shared_ptr<internal::CancelNotice> notice_;
-};
-
-template <Wire W>
-void SessionCall<W>::TellHandler() {
-  if (std::shared_ptr<internal::CancelNotice> notice = internal::ServerContextAccess::cancel_notice(&context_)) {
-    session_->core()->workers()->SubmitErrand(new CancelTeller(std::move(notice)));
-  }
-}
-
 template <Wire W>
 void SessionCall<W>::Cancel() {
   internal::ServerContextAccess::Cancel(&context_);
-  TellHandler();
+  session_->core()->TellHandler(&context_);
   if (inbox_ != nullptr) inbox_->Close(/*drop=*/true);
   writer_spot_.Notify();
   session_->sender()->WakeWaiting();
@@ -442,14 +405,14 @@ bool SessionCall<W>::Read(internal::InMessage message) {
   if (inbox_ == nullptr) return false;
   session_->sender()->FlushHeld();
   const Inbox::Got got = inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); });
-  return got == Inbox::Got::kTimedOut ? TimedOut() : Took(got);
+  return Took(got);
 }
 
 template <Wire W>
 internal::Tried SessionCall<W>::TryRead(internal::InMessage message) {
   if (inbox_ == nullptr) return Tried::kOver;
   const Inbox::Got got = inbox_->TryRead(message);
-  if (got == Inbox::Got::kTimedOut) return OverOrLate() ? Tried::kOver : Tried::kNotYet;
+  if (got == Inbox::Got::kTimedOut) return context_.IsCancelled() ? Tried::kOver : Tried::kNotYet;
   return Took(got) ? Tried::kDone : Tried::kOver;
 }
 
@@ -467,19 +430,18 @@ bool SessionCall<W>::Write(internal::OutMessage message, WriteOptions options) {
   if (!CheckSendSize(session_->options(), out.size).ok()) return false;
   if (!credit_.available()) session_->sender()->FlushHeld();
   session_->core()->reactor()->Wait([this] { return credit_.available() || cancelled(); }, &writer_spot_, deadline());
-  if (cancelled()) return false;
-  if (!credit_.available()) return TimedOut();
+  if (cancelled() || !credit_.available()) return false;
   NEARCALL_STEP("server.write");
   credit_.Spend(out.size);
   const SendResult sent = SendMessage(
       session_->sender(), id_, 0, out, deadline(), [this] { return cancelled(); }, nullptr, nullptr,
       options.buffer_hint);
-  return sent == SendResult::kTimedOut ? TimedOut() : sent == SendResult::kSent;
+  return sent == SendResult::kSent;
 }
 
 template <Wire W>
 internal::Tried SessionCall<W>::TryWrite(internal::OutMessage message, WriteOptions) {
-  if (OverOrLate()) return Tried::kOver;
+  if (context_.IsCancelled()) return Tried::kOver;
   if (!internal::ServerContextAccess::initial_metadata(context_).empty() && TrySendInitialMetadata() != Tried::kDone) {
     return Tried::kNotYet;
   }
@@ -562,7 +524,7 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
 template <Wire W>
 internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const internal::OutMessage* message) {
   if (cancelled()) return Tried::kOver;
-  if (queued_.load(std::memory_order_acquire)) return OverOrLate() ? Tried::kOver : Tried::kNotYet;
+  if (queued_.load(std::memory_order_acquire)) return context_.IsCancelled() ? Tried::kOver : Tried::kNotYet;
   absl::optional<SizedMessage> sized;
   absl::Status ending = Ending(status);
   if (message != nullptr) {

@@ -1,10 +1,29 @@
 #include "runtime/engine/server_core.h"
 
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "nearcall/internal/cancel_notice.h"
+#include "nearcall/internal/context_access.h"
 
 namespace nearcall {
+namespace {
+
+// Tells a handler that its call was cancelled.
+class CancelTeller final : public Runnable {
+ public:
+  explicit CancelTeller(std::shared_ptr<internal::CancelNotice> notice) : notice_(std::move(notice)) {}
+  void RunOnWorker() override {
+    notice_->Tell();
+    delete this;
+  }
+
+ private:
+  const std::shared_ptr<internal::CancelNotice> notice_;
+};
+
+}  // namespace
 
 absl::Status ServerCore::AddService(const Service& service,
                                     absl::FunctionRef<internal::MethodHandler*(const Service::Entry&)> handler_of) {
@@ -40,6 +59,12 @@ void ServerCore::AddConnection(std::shared_ptr<ServerConnection> connection) {
     if (draining_) connection->BeginDrain();
   });
   reactor_.Add(std::move(connection));
+}
+
+void ServerCore::TellHandler(ServerContext* context) {
+  if (std::shared_ptr<internal::CancelNotice> notice = internal::ServerContextAccess::cancel_notice(context)) {
+    workers_.SubmitErrand(new CancelTeller(std::move(notice)));
+  }
 }
 
 void ServerCore::BeginDrain(std::function<void(bool)> on_idle) {

@@ -94,6 +94,8 @@ class ServerCore {
     if (open_calls_ == 0 && on_idle_) on_idle_(/*all_sent=*/!reactor_.has_unsent());
   }
   bool draining() const { return draining_; }
+  // Has a worker run what the handler of `context` wants to be called when nobody waits any more. Any thread.
+  void TellHandler(ServerContext* context);
 
   // Refuses new calls from now on and calls `on_idle` once no call is open, and again when the last answers are sent.
   // Poller.

@@ -5,7 +5,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "nearcall/delivery.h"
-#include "nearcall/internal/cancel_notice.h"
 #include "nearcall/internal/context_access.h"
 #include "runtime/base/clock.h"
 #include "runtime/engine/head.h"
@@ -18,19 +17,6 @@ using internal::ServerContextAccess;
 using internal::Tried;
 
 namespace {
-
-// Tells a handler that its call was cancelled.
-class CancelTeller final : public Runnable {
- public:
-  explicit CancelTeller(std::shared_ptr<internal::CancelNotice> notice) : notice_(std::move(notice)) {}
-  void RunOnWorker() override {
-    notice_->Tell();
-    delete this;
-  }
-
- private:
-  const std::shared_ptr<internal::CancelNotice> notice_;
-};
 
 size_t SizeOf(const Metadata& metadata) {
   size_t size = 0;
@@ -144,9 +130,7 @@ void GrpcServerCall::OnCancel() {
 
 void GrpcServerCall::TellHandler() {
   ServerContextAccess::Cancel(&context_);
-  if (std::shared_ptr<internal::CancelNotice> notice = ServerContextAccess::cancel_notice(&context_)) {
-    core_->workers()->SubmitErrand(new CancelTeller(std::move(notice)));
-  }
+  core_->TellHandler(&context_);
   absl::MutexLock lock(&mu_);  // whoever waits looks again
   Moved();
 }
