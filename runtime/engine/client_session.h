@@ -416,12 +416,8 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
     case FrameKind::kGoAway:
       draining_.store(true, std::memory_order_relaxed);
       return true;
-    case FrameKind::kPing: {
-      if (!pings_.Allow(MonotonicNanos())) return false;
-      FrameHeader pong{};
-      pong.kind = static_cast<uint8_t>(FrameKind::kPong);
-      return sender_.SendNow(pong, frame.payload, frame.payload_size());
-    }
+    case FrameKind::kPing:
+      return pings_.Answer(frame, &sender_);
     case FrameKind::kPong:
       return true;
     default:

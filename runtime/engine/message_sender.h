@@ -44,25 +44,21 @@ class FragmentStream final : public google::protobuf::io::ZeroCopyOutputStream {
   }
 
   bool Next(void** data, int* size) override {
+    if (unwritten() == 0) return false;  // the last fragment is Finish's to send
     if (filled_ == capacity_ && !SendBuffer()) return false;
     *data = buffer_.get() + filled_;
-    *size = static_cast<int>(std::min(capacity_ - filled_, total_ - sent_ - filled_));
+    *size = static_cast<int>(std::min(capacity_ - filled_, unwritten()));
     filled_ += static_cast<size_t>(*size);
-    return *size != 0;
+    return true;
   }
   void BackUp(int count) override { filled_ -= static_cast<size_t>(count); }
   int64_t ByteCount() const override { return static_cast<int64_t>(sent_ + filled_); }
 
  private:
+  // Bytes of the message that have not been in the buffer yet.
+  size_t unwritten() const { return total_ - sent_ - filled_; }
   bool SendBuffer() {
-    const size_t left = total_ - sent_ - filled_;
-    FrameHeader header = header_;
-    header.size = static_cast<uint32_t>(kHeaderSize + filled_);
-    if (left != 0) {
-      header.flags = 0;
-      header.extra = static_cast<uint32_t>(left);
-    }
-    result_ = send_(header, buffer_.get(), filled_);
+    result_ = send_(FragmentHeader(header_, filled_, unwritten()), buffer_.get(), filled_);
     sent_ += filled_;
     filled_ = 0;
     return result_ == SendResult::kSent;

@@ -318,18 +318,12 @@ class Sender {
 
   // False: there is no room now.
   bool SendFragment(Parcel* parcel) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    FrameHeader header = parcel->header;
     const size_t left = parcel->payload.size() - parcel->sent;
     const size_t part = std::min(left, size_t{wire_->Reserve(kHeaderSize + left)} - kHeaderSize);
-    header.size = static_cast<uint32_t>(kHeaderSize + part);
-    if (part < left) {
-      header.flags = 0;
-      header.extra = static_cast<uint32_t>(left - part);
-    }
     const auto fill = [&](uint8_t* to) {
       if (part != 0) std::memcpy(to, parcel->payload.data() + parcel->sent, part);
     };
-    if (!TrySend(header, fill, nullptr)) return false;
+    if (!TrySend(FragmentHeader(parcel->header, part, left - part), fill, nullptr)) return false;
     parcel->sent += part;
     parcel->done = part == left;
     return true;

@@ -198,12 +198,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame)
         return Moved(call);
       }
       return Handled::kDone;
-    case FrameKind::kPing: {
-      if (!pings_.Allow(MonotonicNanos())) return Handled::kViolation;
-      FrameHeader pong{};
-      pong.kind = static_cast<uint8_t>(FrameKind::kPong);
-      return sender_.SendNow(pong, frame.payload, frame.payload_size()) ? Handled::kDone : Handled::kViolation;
-    }
+    case FrameKind::kPing:
+      return pings_.Answer(frame, &sender_) ? Handled::kDone : Handled::kViolation;
     case FrameKind::kPong:
       return Handled::kDone;
     default:

@@ -55,9 +55,9 @@ inline constexpr uint8_t kStream = 32;     // kRequest: the call may have more t
 inline constexpr uint32_t kMagic = 0x4c41434e;
 inline constexpr uint32_t kProtocolVersion = 1;
 
-// Bytes of messages that a stream's sender may have under way before the receiver grants more, unless the handshake says
-// otherwise. A message may be sent
-// while the balance is positive and then costs its size plus kMessageOverhead: a balance below zero holds the next one.
+// Bytes of messages that a stream's sender may have under way before the receiver grants more, unless the handshake
+// says otherwise. A message may be sent while the balance is positive and then costs its size plus kMessageOverhead: a
+// balance below zero holds the next one.
 inline constexpr int64_t kInitialCredit = 64 * 1024;
 inline constexpr int64_t kMessageOverhead = 32;
 
@@ -77,6 +77,17 @@ inline FrameHeader LoadHeader(const void* bytes) {
   FrameHeader header;
   std::memcpy(&header, bytes, kHeaderSize);
   return header;
+}
+
+// The header of one fragment of a message: `part` bytes of it are in this frame, and `left` still to come. `last` is
+// the header of the message's last frame, but for its size: what it says of the call's end is said there alone.
+inline FrameHeader FragmentHeader(FrameHeader last, size_t part, size_t left) {
+  last.size = static_cast<uint32_t>(kHeaderSize + part);
+  if (left != 0) {
+    last.flags = 0;
+    last.extra = static_cast<uint32_t>(left);
+  }
+  return last;
 }
 
 // What is wrong with a header by itself, whatever the state of the connection; kNone if nothing is.

@@ -1,11 +1,11 @@
-// Peers that do not speak the protocol, or do not mean well. Whatever they send, they lose their connection and nobody else
-// notices.
-
+// Peers that do not speak the protocol, or do not mean well. Whatever they send, they lose their connection and nobody
+// else notices.
 
 #include <cstdint>
+#include <functional>
 #include <random>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "protos/nearcall/protocol.pb.h"
@@ -146,28 +146,28 @@ TEST_P(Conformance, BadFramesAreHungUpOn) {
   const Stub stub = Connect();
   BadInput bad(address());
   const std::vector<std::string> frames = {
-      Header(0, 3, 0, 0, 1, 0),                                       // smaller than a header
+      Header(0, 3, 0, 0, 1, 0),  // smaller than a header
       Header(15, 3, 0, 0, 1, 0),
-      Header(kMaxFrameSize + 1, 3, 0, 0, 1, 0),                       // larger than any frame
+      Header(kMaxFrameSize + 1, 3, 0, 0, 1, 0),  // larger than any frame
       Header(0xffffffff, 4, 0, 0, 1, 0),
-      Header(16, 0, 0, 0, 0, 0),                                      // no kind, unknown kinds
+      Header(16, 0, 0, 0, 0, 0),  // no kind, unknown kinds
       Header(16, 12, 0, 0, 0, 0),
       Header(16, 255, 0, 0, 1, 0),
-      Hello({protocol::SOCKET}),                                      // the second one
-      Header(16, 2, 0, 0, 0, kMagic),                                 // what only servers send
+      Hello({protocol::SOCKET}),       // the second one
+      Header(16, 2, 0, 0, 0, kMagic),  // what only servers send
       Header(16, 5, 0, 0, 0x10001, 0),
       Header(16, 6, 0, 0, 0x10001, 0),
       Header(16, 9, 0, 0, 0, 0),
-      Header(16, 3, 0, 5, 0x10001, 0),                                // a method that was never named
+      Header(16, 3, 0, 5, 0x10001, 0),  // a method that was never named
       Header(16, 3, 0, 4095, 0x10001, 0),
       Header(16, 3, 0, 4096, 0x10001, 0),
-      Header(16, 3, 0, 0, 0x10000 + 60'000, 0),                       // a slot beyond the limit
-      Header(20, 3, 0, 1, 0x10001, 4) + "\xff\xff\xff\xff",           // a head that cannot be parsed
-      Header(20, 3, 0, 1, 0x10001, 5) + "abcd",                       // a head larger than the payload
-      Header(16, 3, frame_flags::kHasTimeout, 1, 0x10001, 0),         // a time-out that is not there
+      Header(16, 3, 0, 0, 0x10000 + 60'000, 0),                // a slot beyond the limit
+      Header(20, 3, 0, 1, 0x10001, 4) + "\xff\xff\xff\xff",    // a head that cannot be parsed
+      Header(20, 3, 0, 1, 0x10001, 5) + "abcd",                // a head larger than the payload
+      Header(16, 3, frame_flags::kHasTimeout, 1, 0x10001, 0),  // a time-out that is not there
       Header(16, 3, 0x80, 1, 0x10001, 0),
-      Header(17, 7, 0, 0, 1, 0) + "x",                                // a CANCEL with a payload
-      Header(16, 10, 0, 0, 1, 0),                                     // a PING of a call
+      Header(17, 7, 0, 0, 1, 0) + "x",  // a CANCEL with a payload
+      Header(16, 10, 0, 0, 1, 0),       // a PING of a call
   };
   for (const std::string& frame : frames) {
     RawSocket socket = bad.ShakeHands();
@@ -189,10 +189,10 @@ TEST_P(Conformance, BadCallsAreHungUpOn) {
   const auto size = static_cast<uint32_t>(bytes.size());
   const std::string request = Header(16 + size, 3, frame_flags::kStream, 1, 0x10001, size) + bytes;
   const std::vector<std::string> nonsense = {
-      request,                                                                  // the same call again
-      Header(16, 4, 0, 0, 0x10001, 100),                                        // an empty fragment
+      request,                                                                            // the same call again
+      Header(16, 4, 0, 0, 0x10001, 100),                                                  // an empty fragment
       Header(17, 4, 0, 0, 0x10001, 100) + "a" + Header(17, 4, 0, 0, 0x10001, 100) + "b",  // that do not fit together
-      Header(17, 4, 0, 0, 0x10001, 100) + "a" + Header(16, 4, 12, 0, 0x10001, 0),   // an end in the middle
+      Header(17, 4, 0, 0, 0x10001, 100) + "a" + Header(16, 4, 12, 0, 0x10001, 0),         // an end in the middle
   };
   for (const std::string& frames : nonsense) {
     RawSocket socket = bad.ShakeHands();
@@ -204,8 +204,7 @@ TEST_P(Conformance, BadCallsAreHungUpOn) {
   const std::string block = head.SerializeAsString();
   const auto block_size = static_cast<uint32_t>(block.size());
   const std::string empty = Header(16, 4, 0, 0, 0x10002, 0);
-  const std::string blocked =
-      Header(16 + block_size, 3, frame_flags::kStream, 2, 0x10002, block_size) + block + empty;
+  const std::string blocked = Header(16 + block_size, 3, frame_flags::kStream, 2, 0x10002, block_size) + block + empty;
   {
     // More after the end.
     RawSocket socket = bad.ShakeHands();
@@ -231,7 +230,8 @@ TEST_P(Conformance, BadCallsAreHungUpOn) {
   ExpectServes(stub.get());
 }
 
-// A client that leaves its deadline to the server: the handler's wait ends in time, and what it makes of it is no success.
+// A client that leaves its deadline to the server: the handler's wait ends in time, and what it makes of it is no
+// success.
 TEST_P(Conformance, AHandlerThatWaitedInVainHasNotSucceeded) {
   if (!mechanism().socket || mechanism().scheme == "shm") GTEST_SKIP() << "frames do not travel over a socket";
   StartServer();
@@ -268,11 +268,12 @@ TEST_P(Conformance, WildFramesHarmNobody) {
         bytes += Header(16 + size, 3, frame_flags::kStream, 1, 0x10001, size) + chat;
       }
       const uint32_t payload = pick({0, 0, 1, 8, 24, 100, 1000});
-      bytes += Header(pick({16 + payload, 16 + payload, 16 + payload, 0, 15, 65536}), static_cast<uint8_t>(random() % 13),
-                      static_cast<uint8_t>(pick({0, 1, 2, 4, 8, 12, 16, 32, 33, 63, 255})),
-                      static_cast<uint16_t>(pick({0, 1, 2, 16, 17, 4095, 4096, 65535})),
-                      pick({0, 1, 0x10001, 0x10001, 0x10001, 0x20001, 0xffffffff}),
-                      pick({0, 0, payload, payload + 1, 8192, 8193, 1u << 31, 0xffffffff}));
+      bytes +=
+          Header(pick({16 + payload, 16 + payload, 16 + payload, 0, 15, 65536}), static_cast<uint8_t>(random() % 13),
+                 static_cast<uint8_t>(pick({0, 1, 2, 4, 8, 12, 16, 32, 33, 63, 255})),
+                 static_cast<uint16_t>(pick({0, 1, 2, 16, 17, 4095, 4096, 65535})),
+                 pick({0, 1, 0x10001, 0x10001, 0x10001, 0x20001, 0xffffffff}),
+                 pick({0, 0, payload, payload + 1, 8192, 8193, 1u << 31, 0xffffffff}));
       for (uint32_t i = 0; i < payload; ++i) bytes += static_cast<char>(random());
     }
     socket.Send(bytes);
@@ -293,31 +294,17 @@ TEST_P(Conformance, StrayBytesInARefusedHandshakeHarmNobody) {
   ExpectServes(stub.get());
 }
 
-// --- Servers that are none ----------------------------------------------------------------------------------------------
+// --- Servers that are none
+// ----------------------------------------------------------------------------------------------
 
-// Listens at `address`; answers each connection by sending `answer` and hanging up after the client has.
-class FakeServer {
- public:
-  FakeServer(const std::string& address, std::string answer, bool hangs_up)
-      : listener_(RawSocket::ListenAt(address)), thread_([this, answer, hangs_up] {
-          for (;;) {
-            RawSocket client = listener_.Accept();
-            if (!client.valid()) return;
-            if (!hangs_up || !answer.empty()) client.ReceiveFrame(FrameKind::kHello);
-            client.Send(answer);
-            if (!hangs_up) client.AwaitEnd();
-          }
-        }) {}
-  ~FakeServer() {
-    listener_.StopListening();
-    thread_.join();
-  }
-  const std::string& address() const { return listener_.address(); }
-
- private:
-  RawSocket listener_;
-  std::thread thread_;
-};
+// A server that sends `answer` to each client, and then hangs up, or waits until the client has.
+std::function<void(RawSocket)> Answer(std::string answer, bool hangs_up) {
+  return [answer = std::move(answer), hangs_up](RawSocket client) {
+    if (!hangs_up || !answer.empty()) client.ReceiveFrame(FrameKind::kHello);
+    client.Send(answer);
+    if (!hangs_up) client.AwaitEnd();
+  };
+}
 
 TEST_P(Conformance, AServerThatIsNoneFailsTheCall) {
   if (!mechanism().socket) GTEST_SKIP() << "strangers cannot take this transport's address";
@@ -345,20 +332,21 @@ TEST_P(Conformance, AServerThatIsNoneFailsTheCall) {
     bool hangs_up;
     int code;  // -1: any but OK
   };
-  const std::vector<Case> cases = {{"", true, static_cast<int>(absl::StatusCode::kUnavailable)},
-                                   {refusal, false, 7},
-                                   {"HTTP/1.1 400 Bad Request\r\n\r\n", false, static_cast<int>(absl::StatusCode::kInternal)},
-                                   {std::string(100, '\0'), false, static_cast<int>(absl::StatusCode::kInternal)},
-                                   {wrong_version, false, static_cast<int>(absl::StatusCode::kInternal)},
-                                   {wrong_carrier, false, static_cast<int>(absl::StatusCode::kInternal)},
-                                   {no_calls, false, static_cast<int>(absl::StatusCode::kInternal)},
-                                   {no_ring, false, -1},
-                                   {good, true, -1},
-                                   {good + std::string(100, '\xff'), false, -1},
-                                   {good + Header(16, 3, 0, 0, 1, 0), false, -1},
-                                   {good.substr(0, 10), true, static_cast<int>(absl::StatusCode::kUnavailable)}};
+  const std::vector<Case> cases = {
+      {"", true, static_cast<int>(absl::StatusCode::kUnavailable)},
+      {refusal, false, 7},
+      {"HTTP/1.1 400 Bad Request\r\n\r\n", false, static_cast<int>(absl::StatusCode::kInternal)},
+      {std::string(100, '\0'), false, static_cast<int>(absl::StatusCode::kInternal)},
+      {wrong_version, false, static_cast<int>(absl::StatusCode::kInternal)},
+      {wrong_carrier, false, static_cast<int>(absl::StatusCode::kInternal)},
+      {no_calls, false, static_cast<int>(absl::StatusCode::kInternal)},
+      {no_ring, false, -1},
+      {good, true, -1},
+      {good + std::string(100, '\xff'), false, -1},
+      {good + Header(16, 3, 0, 0, 1, 0), false, -1},
+      {good.substr(0, 10), true, static_cast<int>(absl::StatusCode::kUnavailable)}};
   for (size_t i = 0; i < cases.size(); ++i) {
-    FakeServer fake(AddressForServer(), cases[i].answer, cases[i].hangs_up);
+    const RawServer fake(AddressForServer(), Answer(cases[i].answer, cases[i].hangs_up));
     const Stub stub = StubOn(CreateChannel(fake.address()));
     for (int call = 0; call < 2; ++call) {
       const absl::Status status = stub->Echo(PayloadOf(10)).status();
@@ -372,7 +360,7 @@ TEST_P(Conformance, AServerThatIsNoneFailsTheCall) {
 
 TEST_P(Conformance, AServerThatNeverAnswersTheHandshakeFailsTheCall) {
   if (!mechanism().socket) GTEST_SKIP() << "strangers cannot take this transport's address";
-  FakeServer fake(AddressForServer(), "", false);
+  const RawServer fake(AddressForServer(), Answer("", false));
   ChannelOptions options;
   options.connect_timeout = absl::Milliseconds(50);
   const Stub stub = StubOn(CreateChannel(fake.address(), options));

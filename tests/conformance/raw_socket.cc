@@ -146,4 +146,18 @@ void RawSocket::AwaitEnd() {
   }
 }
 
+RawServer::RawServer(const std::string& address, std::function<void(RawSocket)> serve)
+    : listener_(RawSocket::ListenAt(address)), thread_([this, serve = std::move(serve)] {
+        for (;;) {
+          RawSocket client = listener_.Accept();
+          if (!client.valid()) return;
+          serve(std::move(client));
+        }
+      }) {}
+
+RawServer::~RawServer() {
+  listener_.StopListening();
+  thread_.join();
+}
+
 }  // namespace nearcall::testing

@@ -1,7 +1,9 @@
 #ifndef NEARCALL_TESTS_CONFORMANCE_RAW_SOCKET_H_
 #define NEARCALL_TESTS_CONFORMANCE_RAW_SOCKET_H_
 
+#include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -44,6 +46,22 @@ class RawSocket {
 
   Fd fd_;
   std::string address_;
+};
+
+// A server of nothing in particular: has `serve` run for each client that connects to `address`, one after the other,
+// on a thread of its own.
+//
+// Lifetime: the destructor stops listening and waits until the last client is served.
+class RawServer {
+ public:
+  RawServer(const std::string& address, std::function<void(RawSocket)> serve);
+  ~RawServer();
+  // The address with its port.
+  const std::string& address() const { return listener_.address(); }
+
+ private:
+  RawSocket listener_;
+  std::thread thread_;
 };
 
 }  // namespace nearcall::testing

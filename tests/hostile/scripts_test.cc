@@ -141,34 +141,16 @@ INSTANTIATE_TEST_SUITE_P(Rings, HostileClient, ::testing::ValuesIn(PlaysOf<Clien
 
 // --- Hostile servers ---
 
-// Plays its script with everyone who comes.
-class ScriptedServer {
- public:
-  ScriptedServer(const std::string& address, const ServerScript& script)
-      : listener_(RawSocket::ListenAt(address)), thread_([this, &script] {
-          for (;;) {
-            RawSocket client = listener_.Accept();
-            if (!client.valid()) return;
-            if (script.play_at) {
-              script.play_at(&client);
-              continue;
-            }
-            const std::unique_ptr<Peer> peer = WelcomePeer(std::move(client));
-            FrameHeader request;
-            std::string payload;
-            if (peer != nullptr && peer->Receive(&request, &payload)) script.play(peer.get(), request.call);
-          }
-        }) {}
-  ~ScriptedServer() {
-    listener_.StopListening();
-    thread_.join();
+void PlayWith(RawSocket client, const ServerScript& script) {
+  if (script.play_at) {
+    script.play_at(&client);
+    return;
   }
-  const std::string& address() const { return listener_.address(); }
-
- private:
-  RawSocket listener_;
-  std::thread thread_;
-};
+  const std::unique_ptr<Peer> peer = WelcomePeer(std::move(client));
+  FrameHeader request;
+  std::string payload;
+  if (peer != nullptr && peer->Receive(&request, &payload)) script.play(peer.get(), request.call);
+}
 
 class HostileServer : public TransportTest, public ::testing::WithParamInterface<Play<ServerScript>> {
  protected:
@@ -211,7 +193,7 @@ TEST_P(HostileServer, FailsItsOwnCallsAlone) {
   GoodClient good(address());
   const Resources before = Resources::Of(getpid());
   {
-    ScriptedServer hostile(AddressForServer(), script);
+    const RawServer hostile(AddressForServer(), [&](RawSocket client) { PlayWith(std::move(client), script); });
     ChannelOptions options;
     if (script.with != nullptr) script.with(&options);
     for (int i = 0; i < 2; ++i) {
