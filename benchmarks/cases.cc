@@ -16,6 +16,8 @@ const Names kTransports = {"shm", "unix", "tcp", "inproc"};
 const Names kGrpc = {"grpc-unix", "grpc-tcp"};
 // gRPC's code over shm.
 const Names kAdapter = {"shm-adapter"};
+// The same bytes as an attached buffer instead of a message's field.
+const Names kBuffers = {"shm-buffer", "unix-buffer"};
 const Names kGrpcCallback = {"grpc-unix-callback", "grpc-tcp-callback"};
 
 Names operator+(Names a, const Names& b) {
@@ -56,9 +58,14 @@ void AddUnary(const Effort& effort, List* list) {
   for (const uint32_t size : {0u, 64u, 1u << 10, 64u << 10, 1u << 20, 64u << 20}) {
     Names floors = (size <= 1024 ? Names{"cache-line"} : Names{"memcpy"}) + sockets;
     if (size == 64) floors = floors + blocking;
-    const Names rpcs = size == 64 ? kTransports + kAdapter : kTransports;
+    Names rpcs = kTransports;
+    if (size == 64) rpcs = rpcs + kAdapter;
+    if (size > 1024) rpcs = rpcs + kBuffers;
     Case& one = list->Add("unary", SizeName(size), UNARY, size, 1, floors + rpcs + kGrpc);
-    if (size == 64u << 20) one.rounds = effort.quick ? 1 : std::min(effort.rounds, 5);
+    if (size == 64u << 20) {
+      one.rounds = effort.quick ? 1 : std::min(effort.rounds, 5);
+      one.round.set_warm_us(200'000);  // new memory of that size takes its time
+    }
   }
   Case& one_cpu = list->Add("unary-one-cpu", "64", UNARY, 64, 1, blocking + kTransports + kGrpc);
   one_cpu.placement = ONE_CPU;

@@ -157,8 +157,10 @@ Pair::Pair(Setup setup, const std::string& directory) {
   const std::string& name = setup.contestant();
   if (name == "shm" || name == "unix") {
     setup.set_address(absl::StrCat(name, ":", path));
-  } else if (name == "shm-adapter") {
+  } else if (name == "shm-adapter" || name == "shm-buffer") {
     setup.set_address(absl::StrCat("shm:", path));
+  } else if (name == "unix-buffer") {
+    setup.set_address(absl::StrCat("unix:", path));
   } else if (name == "tcp") {
     setup.set_address("tcp:127.0.0.1:0");
   } else if (name == "inproc") {

@@ -7,7 +7,7 @@
 
 namespace nearcall::benchmarks {
 
-// Contestants: shm, unix, tcp, inproc. inproc's server is in the client's process.
+// Contestants: shm, unix, tcp, inproc, shm-buffer, unix-buffer. inproc's server is in the client's process.
 std::unique_ptr<RpcServer> NewNearcallServer(const Setup& setup);
 std::unique_ptr<RpcClient> NewNearcallClient(const Setup& setup);
 

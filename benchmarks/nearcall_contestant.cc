@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -36,8 +37,15 @@ void Check(const absl::Status& status) {
 }
 
 class EchoService final : public Echo::Service {
-  absl::Status Unary(ServerContext*, const Payload* request, Payload* response) override {
+  // An attached buffer is read at one place, and answered with another of its size.
+  absl::Status Unary(ServerContext* context, const Payload* request, Payload* response) override {
     response->set_data(request->data());
+    for (const Buffer& buffer : context->attachments()) {
+      absl::StatusOr<Buffer> own = context->AllocateBuffer(buffer.size());
+      if (!own.ok()) return own.status();
+      own->mutable_data()[0] = buffer.data()[buffer.size() - 1];
+      context->Attach(*std::move(own));
+    }
     return absl::OkStatus();
   }
   absl::Status Upload(ServerContext*, ServerReader<Payload>* reader, Received* response) override {
@@ -91,6 +99,30 @@ class NearcallCaller final : public Caller {
   Payload response_;
 };
 
+// The bytes are a buffer, allocated and let go with each call.
+class BufferCaller final : public Caller {
+ public:
+  BufferCaller(Channel* channel, Echo::Stub* stub, size_t bytes) : channel_(channel), stub_(stub), bytes_(bytes) {}
+  void Call() override {
+    absl::StatusOr<Buffer> buffer = channel_->AllocateBuffer(bytes_);
+    Check(buffer.status());
+    buffer->mutable_data()[bytes_ - 1] = ++mark_;
+    ClientContext context;
+    context.Attach(*std::move(buffer));
+    Check(stub_->Unary(&context, request_, &response_));
+    const Buffer& echo = context.attachments().at(0);
+    if (echo.size() != bytes_ || echo.data()[0] != mark_) Die("an echo of another buffer");
+  }
+
+ private:
+  Channel* const channel_;
+  Echo::Stub* const stub_;
+  const size_t bytes_;
+  uint8_t mark_ = 0;
+  Payload request_;
+  Payload response_;
+};
+
 class NearcallAsyncCaller final : public AsyncCaller {
  public:
   NearcallAsyncCaller(Echo::Stub* stub, size_t bytes) : stub_(stub) { request_.set_data(std::string(bytes, 'x')); }
@@ -111,10 +143,11 @@ class NearcallAsyncCaller final : public AsyncCaller {
 
 class NearcallConnection final : public Connection {
  public:
-  NearcallConnection(const std::string& address, const ChannelOptions& options)
-      : stub_(Echo::NewStub(CreateChannel(address, options))) {}
+  NearcallConnection(const std::string& address, const ChannelOptions& options, bool buffers)
+      : channel_(CreateChannel(address, options)), stub_(Echo::NewStub(channel_)), buffers_(buffers) {}
 
   std::unique_ptr<Caller> NewCaller(size_t bytes) override {
+    if (buffers_) return std::make_unique<BufferCaller>(channel_.get(), stub_.get(), bytes);
     return std::make_unique<NearcallCaller>(stub_.get(), bytes);
   }
   std::unique_ptr<AsyncCaller> NewAsyncCaller(size_t bytes) override {
@@ -145,12 +178,15 @@ class NearcallConnection final : public Connection {
   }
 
  private:
+  const std::shared_ptr<Channel> channel_;
   const std::unique_ptr<Echo::Stub> stub_;
+  const bool buffers_;
 };
 
 class NearcallClient final : public RpcClient {
  public:
-  explicit NearcallClient(const Setup& setup) : address_(setup.address()) {
+  explicit NearcallClient(const Setup& setup)
+      : address_(setup.address()), buffers_(absl::EndsWith(setup.contestant(), "-buffer")) {
     options_.max_receive_message_bytes = -1;
     options_.spin = SpinOf(setup);
     if (setup.contestant() == "inproc") {
@@ -159,11 +195,14 @@ class NearcallClient final : public RpcClient {
       server_ = std::make_unique<NearcallServer>(setup);
     }
   }
-  std::unique_ptr<Connection> Connect() override { return std::make_unique<NearcallConnection>(address_, options_); }
+  std::unique_ptr<Connection> Connect() override {
+    return std::make_unique<NearcallConnection>(address_, options_, buffers_);
+  }
 
  private:
   std::unique_ptr<NearcallServer> server_;
   const std::string address_;
+  const bool buffers_;
   ChannelOptions options_;
 };
 

@@ -16,6 +16,7 @@ Value FloorRatio(const Row& row) { return row.floor_ratio; }
 Value GrpcRatio(const Row& row) { return row.grpc_ratio; }
 Value PerSecond(const Row& row) { return row.calls_per_s; }
 Value Fairness(const Row& row) { return row.fairness; }
+Value Median(const Row& row) { return row.p50; }
 Value Tail(const Row& row) {
   if (!row.p50 || !row.p99) return std::nullopt;
   return *row.p99 / *row.p50;
@@ -57,6 +58,7 @@ const Target kTargets[] = {
     {"shm, 64 calls in flight: times gRPC's callback API", "in-flight/64", "shm", GrpcRatio, kAtLeast, 25},
     {"shm, 1 MiB: times one memcpy", "unary/1Mi", "shm", FloorRatio, kAtMost, 10},
     {"shm, 1 MiB: times faster than gRPC", "unary/1Mi", "shm", GrpcRatio, kAtLeast, 4},
+    {"shm, buffers of 64 MiB both ways, warm: microseconds", "unary/64Mi", "shm-buffer", Median, kAtMost, 20},
     {"shm, stream of 64 B: messages a second", "stream/64", "shm", PerSecond, kAtLeast, 3'000'000},
     {"shm, 512 connections: calls of the busiest to the least busy", "clients/512", "shm", Fairness, kAtMost, 3},
     {"shm, 100 idle connections: ms of CPU a second", "cost", "shm", IdleCpu, kAtMost, 0.1},

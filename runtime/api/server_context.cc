@@ -1,9 +1,13 @@
 #include "nearcall/server_context.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "nearcall/internal/attachments.h"
 #include "nearcall/internal/callback_handlers.h"
 #include "nearcall/internal/cancel_notice.h"
 #include "nearcall/internal/context_access.h"
+#include "nearcall/internal/server_call.h"
 #include "runtime/base/clock.h"
 
 namespace nearcall {
@@ -29,6 +33,27 @@ void ServerContext::SetOnCancel(std::function<void()> callback) {
   if (IsCancelled()) notice->Tell();
 }
 
+void ServerContext::Attach(Buffer buffer) {
+  if (outgoing_ == nullptr) outgoing_ = std::make_shared<internal::OutgoingAttachments>();
+  outgoing_->buffers.push_back(std::move(buffer));
+}
+
+void ServerContext::AttachFd(int fd) {
+  if (outgoing_ == nullptr) outgoing_ = std::make_shared<internal::OutgoingAttachments>();
+  outgoing_->AddFd(fd);
+}
+
+const std::vector<Buffer>& ServerContext::attachments() const {
+  static const auto* const none = new std::vector<Buffer>;
+  return incoming_ == nullptr ? *none : incoming_->buffers();
+}
+
+size_t ServerContext::attached_fd_count() const { return incoming_ == nullptr ? 0 : incoming_->fd_count(); }
+
+int ServerContext::TakeAttachedFd(size_t index) { return incoming_ == nullptr ? -1 : incoming_->TakeFd(index); }
+
+absl::StatusOr<Buffer> ServerContext::AllocateBuffer(size_t size) const { return call_->AllocateBuffer(size); }
+
 namespace internal {
 
 void ServerContextAccess::DropCancelNotice(ServerContext* context) {
@@ -40,7 +65,6 @@ void ServerContextAccess::DropCancelNotice(ServerContext* context) {
   }
   if (notice != nullptr) notice->Drop();
 }
-
 
 absl::Status UnreadableRequest(const ServerContext& context) {
   if (context.IsCancelled()) return absl::CancelledError("the caller gave up before its request was complete");

@@ -21,6 +21,7 @@ struct UserShare {
   Quota connections;
   Quota calls;
   Quota bytes;
+  Quota fds;
 };
 
 // What a connection holds of its server from the moment that it is let in until its session is gone.
@@ -28,17 +29,21 @@ struct UserShare {
 // Threads: thread-safe. It keeps the user's share alive; the server must outlive it.
 class Admission {
  public:
-  Admission(std::shared_ptr<UserShare> user, Quota* server_calls, int64_t max_bytes, Quota* server_bytes);
+  // `calls`, `bytes` and `fds` are the server's.
+  Admission(std::shared_ptr<UserShare> user, const ServerOptions& options, Quota* calls, Quota* bytes, Quota* fds);
   ~Admission();
 
   Quota* calls() const { return calls_; }
   // Of messages that were received and not taken yet.
   Quota* bytes() { return &bytes_; }
+  // Descriptors that have come with calls and were not taken.
+  Quota* fds() { return &fds_; }
 
  private:
   const std::shared_ptr<UserShare> user_;
   Quota* const calls_;
   Quota bytes_;
+  Quota fds_;
 };
 
 // Lets connections in, as far as a server's options say: how many there may be, of one user and in all.
@@ -59,6 +64,7 @@ class Admissions {
   Quota connections_;
   Quota calls_;
   Quota bytes_;
+  Quota fds_;
   // Where the kernel does not say who they are: the server's own limits hold, and no user's.
   const std::shared_ptr<UserShare> unknown_;
   absl::Mutex mu_;

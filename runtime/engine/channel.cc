@@ -20,6 +20,7 @@
 #include "runtime/engine/call_start.h"
 #include "runtime/engine/connection.h"
 #include "runtime/engine/failed_call.h"
+#include "runtime/engine/lent_buffers.h"
 #include "runtime/engine/reactor.h"
 #include "runtime/engine/transport.h"
 #include "runtime/interceptors/intercepted_channel.h"
@@ -76,6 +77,12 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   bool inherited() const { return fork_generation_ != ForkGeneration(); }
 
   bool OnCallbackThread() const { return async_.OnItsThread(); }
+
+  absl::StatusOr<Buffer> AllocateBuffer(size_t size) override {
+    if (inherited()) return ChannelOfTheParent(address_.text);
+    const std::shared_ptr<ClientConnection> connection = Current();
+    return connection != nullptr ? connection->AllocateBuffer(size) : MakeSharedBuffer(size);
+  }
 
   ~ConnectingChannel() override {
     async_.Stop();

@@ -43,6 +43,7 @@ class ClientStream;
 template <Wire W>
 class ClientSession final : public ClientConnection,
                             public Pollable,
+                            private BufferNotices,
                             public std::enable_shared_from_this<ClientSession<W>> {
  public:
   // To be handed to `reactor` (Reactor::Add) right away; the reactor must outlive the session.
@@ -52,7 +53,11 @@ class ClientSession final : public ClientConnection,
         options_(std::move(options)),
         sender_(wire_.get(), reactor, this, options_.max_backlog_bytes),
         bytes_("max_buffered_bytes", options_.max_buffered_bytes),
+        lent_(std::make_shared<LentBuffers>(static_cast<BufferNotices*>(this))),
+        borrowed_(options_.max_mapped_bytes, options_.max_mapped_bytes_name, this),
         calls_(options_.max_calls) {}
+
+  ~ClientSession() override { CloseBuffers(); }
 
   // --- ClientConnection ---
   const std::shared_ptr<const Peer>& peer() const override { return options_.peer; }
@@ -67,6 +72,9 @@ class ClientSession final : public ClientConnection,
   std::unique_ptr<internal::ClientCall> StartStream(const internal::Method& method, ClientContext* context,
                                                     int64_t deadline, std::shared_ptr<const void> owner,
                                                     CallObserver* observer, CallOutcome* outcome) override;
+  absl::StatusOr<Buffer> AllocateBuffer(size_t size) override {
+    return wire_->passes_fds() ? lent_->Allocate(size) : Buffer(size);
+  }
   void Close() override { wire_->Shutdown(); }
 
   // --- Pollable ---
@@ -97,6 +105,9 @@ class ClientSession final : public ClientConnection,
   // Sends a request with its head, and with the message if there is one.
   SendResult SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call, uint32_t id,
                          const SizedMessage* request, int64_t deadline, absl::Status* error);
+  // Sends what is attached to it, which goes before it.
+  SendResult SendAttached(const internal::OutgoingAttachments& attached, ClientContext* context, uint32_t id,
+                          int64_t deadline);
   // The outcome of a call whose request was not sent.
   CallOutcome NotSent(SendResult result, const ClientContext& context, absl::Status error);
   // The end of a call that was sent, finished or not: its outcome, and its slot back.
@@ -109,6 +120,9 @@ class ClientSession final : public ClientConnection,
   bool OnFrame(const Frame& frame);
   bool OnResponse(const Frame& frame);
   bool OnMessage(const Frame& frame);
+  bool OnAttachment(const Frame& frame);
+  // Gives a call whose answer has come what came before it; false on a violation.
+  bool TakeAttached(PendingCall* call);
   bool OnHeaders(const Frame& frame);
   // Takes a response apart into the call; false on a violation.
   bool OnEnd(PendingCall* call, const Frame& frame);
@@ -120,6 +134,12 @@ class ClientSession final : public ClientConnection,
   static void Moved(PendingCall* call) {
     if (call->observer != nullptr) call->observer->OnMove();
   }
+  void SendNotice(FrameKind kind, uint32_t buffer, uint16_t detail) override;
+  // From here on nothing is said about buffers.
+  void CloseBuffers() {
+    lent_->Close();
+    borrowed_.Close();
+  }
   // Wakes whoever waits for the call, which is over.
   void Notify(PendingCall* call);
 
@@ -127,7 +147,9 @@ class ClientSession final : public ClientConnection,
   Reactor* const reactor_;
   const SessionOptions options_;
   Sender<W> sender_;
-  Quota bytes_;  // that inboxes hold: none outlives the session
+  Quota bytes_;  // that inboxes and attachments hold: none outlives the session
+  const std::shared_ptr<LentBuffers> lent_;
+  BorrowedBuffers borrowed_;
   PingStrikes pings_;
   Calls calls_;
   internal::Mutex one_way_mu_;
@@ -201,16 +223,45 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
     }
     if (inline_message) request->message.SerializeTo(to);
   };
+  if (const internal::OutgoingAttachments* attached = internal::ClientContextAccess::outgoing(*context)) {
+    *error = CheckAttachments(*attached, wire_->passes_fds(), options_.peer->transport);
+    if (!error->ok()) return SendResult::kAborted;
+    if (const SendResult sent = SendAttached(*attached, context, id, deadline); sent != SendResult::kSent) return sent;
+  }
   NEARCALL_STEP("client.request");
   SendResult result = sender_.Send(header, fill, deadline, aborted, &call->position, context);
   NEARCALL_STEP("client.request.sent");
   if (result == SendResult::kSent && numbered && !known) {
     announced_[number / 64].fetch_or(bit, std::memory_order_relaxed);
   }
+  if (result != SendResult::kSent && internal::ClientContextAccess::outgoing(*context) != nullptr) SendCancel(id);
   if (result != SendResult::kSent || request == nullptr || inline_message) return result;
   result = SendMessage(&sender_, id, frame_flags::kEndStream, *request, deadline, aborted, &call->position, context);
   // The server has seen the request: whatever stopped the message, the call ends by answer or by cancellation.
   return SendResult::kSent;
+}
+
+template <Wire W>
+SendResult ClientSession<W>::SendAttached(const internal::OutgoingAttachments& attached, ClientContext* context,
+                                          uint32_t id, int64_t deadline) {
+  const auto aborted = [&] { return internal::ClientContextAccess::cancelled(*context); };
+  const SendResult sent =
+      SendAttachments(attached, id, wire_->passes_fds(), std::min(sender_.MaxFrame(0), kMaxFrameSize), lent_.get(),
+                      [&](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
+                        return sender_.Send(header, fill, deadline, aborted, nullptr, context, /*hold=*/false, fd);
+                      });
+  if (sent != SendResult::kSent) SendCancel(id);  // the server forgets what it has of them
+  return sent;
+}
+
+template <Wire W>
+void ClientSession<W>::SendNotice(FrameKind kind, uint32_t buffer, uint16_t detail) {
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(kind);
+  header.detail = detail;
+  header.extra = buffer;
+  if (!sender_.SendNow(header, nullptr, 0)) wire_->Shutdown();
+  reactor_->LookAfterUnsent();
 }
 
 template <Wire W>
@@ -355,6 +406,7 @@ CallOutcome ClientSession<W>::Conclude(const typename Calls::Ticket& ticket, Pen
     outcome = {GaveUp(*call->context), false};
   }
   call->inbox.reset();
+  call->attachments.reset();
   Calls::Free(ticket);
   NEARCALL_STEP("client.concluded");
   return outcome;
@@ -400,6 +452,12 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
       return OnMessage(frame);
     case FrameKind::kHeaders:
       return OnHeaders(frame);
+    case FrameKind::kAttachment:
+      return OnAttachment(frame);
+    case FrameKind::kRelease:
+      return lent_->Release(frame.header.extra, frame.header.detail != 0);
+    case FrameKind::kForget:
+      return borrowed_.Forget(frame.header.extra);
     case FrameKind::kCredit: {
       bool sane = true;
       calls_.Deliver(
@@ -431,7 +489,7 @@ bool ClientSession<W>::OnResponse(const Frame& frame) {
   calls_.Deliver(
       frame.header.call,
       [&](PendingCall* call) {
-        sane = OnEnd(call, frame);
+        sane = OnEnd(call, frame) && (call->attachments == nullptr || TakeAttached(call));
         if (call->is_stream) call->has_initial_metadata.store(true, std::memory_order_seq_cst);  // or there is none
         return sane;
       },
@@ -532,6 +590,35 @@ bool ClientSession<W>::OnMessage(const Frame& frame) {
 }
 
 template <Wire W>
+bool ClientSession<W>::OnAttachment(const Frame& frame) {
+  ReceivedAttachment attachment;
+  if (!ReceiveAttachment(frame, wire_.get(), &borrowed_, &attachment)) return false;
+  bool sane = true;
+  calls_.Deliver(
+      frame.header.call,
+      [&](PendingCall* call) {
+        if (call->attachments == nullptr) call->attachments = std::make_shared<ReceivedAttachments>(&bytes_, nullptr);
+        sane = call->attachments->Add(std::move(attachment));
+        return false;
+      },
+      [this](PendingCall* call) { Notify(call); });
+  return sane;
+}
+
+template <Wire W>
+bool ClientSession<W>::TakeAttached(PendingCall* call) {
+  std::shared_ptr<ReceivedAttachments> attachments = std::move(call->attachments);
+  if (!attachments->complete()) return false;
+  if (!attachments->status().ok()) {
+    if (call->status.ok()) call->status = attachments->status();
+    return true;
+  }
+  attachments->Settle();
+  internal::ClientContextAccess::set_incoming(call->context, std::move(attachments));
+  return true;
+}
+
+template <Wire W>
 bool ClientSession<W>::OnHeaders(const Frame& frame) {
   bool sane = true;
   calls_.Deliver(
@@ -559,6 +646,7 @@ template <Wire W>
 void ClientSession<W>::OnClosed(absl::Status why) {
   if (closed_.exchange(true, std::memory_order_relaxed)) return;
   sender_.Close();  // from here on no request is sent: every call knows its position, or never gets one
+  CloseBuffers();
   calls_.DeliverToAll(
       [&](PendingCall* call) {
         const bool maybe_seen = call->position != 0 && wire_->PeerHasRead(call->position);

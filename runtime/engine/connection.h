@@ -5,6 +5,8 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nearcall/buffer.h"
 #include "nearcall/client_context.h"
 #include "nearcall/internal/client_call.h"
 #include "nearcall/internal/message.h"
@@ -59,6 +61,9 @@ class ClientConnection {
   virtual std::unique_ptr<internal::ClientCall> StartStream(const internal::Method& method, ClientContext* context,
                                                             int64_t deadline, std::shared_ptr<const void> owner,
                                                             CallObserver* observer, CallOutcome* outcome) = 0;
+
+  // Memory that the server can map, if the connection passes descriptors. RESOURCE_EXHAUSTED.
+  virtual absl::StatusOr<Buffer> AllocateBuffer(size_t size) = 0;
 
   // Ends the connection: calls in progress fail with UNAVAILABLE.
   virtual void Close() = 0;

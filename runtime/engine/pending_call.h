@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "nearcall/client_context.h"
 #include "nearcall/internal/message.h"
+#include "runtime/engine/attachments.h"
 #include "runtime/engine/call_table.h"
 #include "runtime/engine/credit.h"
 #include "runtime/engine/inbox.h"
@@ -39,6 +40,7 @@ struct PendingCall {
     may_retry = lost = false;
     position = 0;
     inbox.reset();
+    attachments.reset();
   }
   // A unary response that came in fragments is whole now: parses it.
   void TakeAssembledResponse();
@@ -55,7 +57,8 @@ struct PendingCall {
   absl::Status status;
   // Where its request ended on the Wire, of a stream its first frame; 0: not sent. Under the send lock.
   uint64_t position = 0;
-  std::unique_ptr<Inbox> inbox;  // of a stream, and of a unary response in fragments
+  std::unique_ptr<Inbox> inbox;                      // of a stream, and of a unary response in fragments
+  std::shared_ptr<ReceivedAttachments> attachments;  // that came before the answer
   Credit credit;
   std::atomic<bool> has_initial_metadata{false};
   WaitSpot spot;         // where the call's owner waits for its end

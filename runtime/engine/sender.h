@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "nearcall/internal/attachments.h"
 #include "nearcall/internal/message.h"
 #include "nearcall/internal/mutex.h"
 #include "runtime/base/step.h"
@@ -55,20 +56,22 @@ class Sender {
   // Sends a frame of `header` and a payload that `fill(uint8_t*)` writes in place; header.size says how large. Waits
   // for room until `deadline`, or until `aborted()`: whoever makes that true calls WakeWaiting, or cancels `context`.
   // `position`, where not null, gets the Wire's send position after the frame. With `hold` the frame may stay here for
-  // a while, to go out with the next one: until whatever is sent next without it, or FlushHeld.
+  // a while, to go out with the next one: until whatever is sent next without it, or FlushHeld. `fd`, where valid,
+  // travels with it.
   template <class Fill, class Aborted>
   SendResult Send(const FrameHeader& header, const Fill& fill, int64_t deadline, const Aborted& aborted,
-                  uint64_t* position = nullptr, ClientContext* context = nullptr, bool hold = false) {
+                  uint64_t* position = nullptr, ClientContext* context = nullptr, bool hold = false,
+                  const internal::SharedFd& fd = internal::SharedFd()) {
     {
       internal::MutexLock lock(&mu_);
       if (closed_) return SendResult::kClosed;
-      if (line_.empty() && backlog_.empty() && TrySend(header, fill, position)) {
+      if (line_.empty() && backlog_.empty() && TrySend(header, fill, position, fd)) {
         if (!hold || !Hold(header.size)) Flush();
         return SendResult::kSent;
       }
       if (has_held()) Flush();  // there is room only once it has gone
     }
-    return SendWaiting(header, fill, deadline, aborted, position, context);
+    return SendWaiting(header, fill, deadline, aborted, position, context, fd);
   }
 
   // The largest frame for a payload of `size` bytes: all of it fits, if the Wire can have such frames at all.
@@ -103,15 +106,17 @@ class Sender {
   // Never waits: what finds no room is copied into a parcel, which goes out when there is some. True: the frame is out,
   // or never will be. False: `observer`, where not null, will be told so.
   template <class Fill>
-  bool SendOrQueue(const FrameHeader& header, const Fill& fill, SendObserver* observer) {
+  bool SendOrQueue(const FrameHeader& header, const Fill& fill, SendObserver* observer,
+                   const internal::SharedFd& fd = internal::SharedFd()) {
     internal::MutexLock lock(&mu_);
     if (closed_) return true;
-    if (line_.empty() && backlog_.empty() && TrySend(header, fill, nullptr)) {
+    if (line_.empty() && backlog_.empty() && TrySend(header, fill, nullptr, fd)) {
       Flush();
       return true;
     }
     auto parcel = std::make_unique<Parcel>();
     parcel->header = header;
+    parcel->fd = fd;
     parcel->payload.resize(header.size - kHeaderSize);
     fill(reinterpret_cast<uint8_t*>(parcel->payload.data()));
     return QueueParcel(std::move(parcel), observer);
@@ -257,6 +262,7 @@ class Sender {
   struct Parcel {
     FrameHeader header;   // of the last frame
     std::string payload;  // of the one frame, or the whole message
+    internal::SharedFd fd;
     size_t sent = 0;
     bool done = false;
     SendObserver* observer = nullptr;
@@ -265,15 +271,19 @@ class Sender {
   struct Waiter {
     WaitSpot* spot = nullptr;
     size_t size = 0;
+    bool with_fd = false;
     bool told = false;  // that there is room; it will come for it, or ask anew
     std::unique_ptr<Parcel> parcel;
   };
 
   template <class Fill>
-  bool TrySend(const FrameHeader& header, const Fill& fill, uint64_t* position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  bool TrySend(const FrameHeader& header, const Fill& fill, uint64_t* position,
+               const internal::SharedFd& fd = internal::SharedFd()) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     NEARCALL_STEP("send.claim");
+    if (fd.valid() && !IsReadyForFd()) return false;
     uint8_t* const room = wire_->Claim(header.size);
     if (room == nullptr) return false;
+    if (fd.valid()) wire_->AttachFd(fd);
     NEARCALL_STEP("send.claimed");
     // The size is Commit's to write: on some Wires it is what publishes the frame.
     std::memcpy(room + kSizeBytes, reinterpret_cast<const char*>(&header) + kSizeBytes, kHeaderSize - kSizeBytes);
@@ -284,6 +294,12 @@ class Sender {
     NEARCALL_STEP("send.committed");
     if (position != nullptr) *position = wire_->sent_bytes();
     return true;
+  }
+
+  bool IsReadyForFd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (wire_->ReadyForFd()) return true;
+    Flush();
+    return wire_->ReadyForFd();
   }
 
   bool has_held() const { return held_.load(std::memory_order_relaxed) != 0; }
@@ -323,7 +339,7 @@ class Sender {
     const auto fill = [&](uint8_t* to) {
       if (part != 0) std::memcpy(to, parcel->payload.data() + parcel->sent, part);
     };
-    if (!TrySend(FragmentHeader(parcel->header, part, left - part), fill, nullptr)) return false;
+    if (!TrySend(FragmentHeader(parcel->header, part, left - part), fill, nullptr, parcel->fd)) return false;
     parcel->sent += part;
     parcel->done = part == left;
     return true;
@@ -359,16 +375,18 @@ class Sender {
       WantRoom(true);
       return;
     }
-    if (first->told || !HasRoom(first->size)) return;
+    if (first->told || !HasRoom(*first)) return;
     first->told = true;
     WantRoom(false);
     first->spot->Notify();
   }
 
   // If not, asks for it.
-  bool HasRoom(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (wire_->Claim(size) != nullptr) return true;
-    return WantRoom(true) && wire_->Claim(size) != nullptr;
+  bool HasRoom(const Waiter& waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const auto has_room = [&] {
+      return (!waiter.with_fd || wire_->ReadyForFd()) && wire_->Claim(waiter.size) != nullptr;
+    };
+    return has_room() || (WantRoom(true) && has_room());
   }
 
   // False: that is so already.
@@ -386,11 +404,12 @@ class Sender {
   // The slow path of Send: stands in line.
   template <class Fill, class Aborted>
   SendResult SendWaiting(const FrameHeader& header, const Fill& fill, int64_t deadline, const Aborted& aborted,
-                         uint64_t* position, ClientContext* context) {
+                         uint64_t* position, ClientContext* context, const internal::SharedFd& fd) {
     WaitSpot spot(context);
     Waiter self;
     self.spot = &spot;
     self.size = header.size;
+    self.with_fd = fd.valid();
     {
       internal::MutexLock lock(&mu_);
       line_.push_back(&self);
@@ -412,7 +431,7 @@ class Sender {
           if (closed_) {
             result = SendResult::kClosed;
           } else if (line_.front() == &self && backlog_.empty()) {
-            if (TrySend(header, fill, position)) {
+            if (TrySend(header, fill, position, fd)) {
               Flush();
               result = SendResult::kSent;
             } else if (std::exchange(self.told, false)) {  // others were quicker

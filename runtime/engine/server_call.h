@@ -12,6 +12,7 @@
 #include "nearcall/internal/context_access.h"
 #include "nearcall/internal/server_call.h"
 #include "runtime/base/step.h"
+#include "runtime/engine/attachments.h"
 #include "runtime/engine/credit.h"
 #include "runtime/engine/head.h"
 #include "runtime/engine/inbox.h"
@@ -59,8 +60,11 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
     }
     return inbox_.get();
   }
-  // Gives back what the call held of the quota, once it is over.
-  void DropInbox() { inbox_.reset(); }
+  // Gives back what the call held of the quotas, and of the peer's buffers, once it is over.
+  void DropInbox() {
+    inbox_.reset();
+    internal::ServerContextAccess::DropAttachments(&context_);
+  }
   // The caller grants more room. False if that is absurd. Poller.
   bool Grant(uint32_t bytes) {
     const bool sane = credit_.Grant(bytes);
@@ -79,6 +83,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   }
   void TryCancel() override { session_->CancelLater(id_); }
   void WatchDeadline() override { session_->WatchDeadlineLater(id_); }
+  absl::StatusOr<Buffer> AllocateBuffer(size_t size) override { return session_->AllocateBuffer(size); }
 
   // --- internal::ServerCall: the driver ---
   void StartDriving(std::shared_ptr<internal::ServerDriver> driver) override;
@@ -153,6 +158,10 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
     }
     return status;
   }
+  // What is attached to the answer goes before it. False: nobody waits for it any more; with an error in *status there
+  // is nothing of it on the way, and the call ends so.
+  template <class Send>
+  bool SendAttached(absl::Status* status, const Send& send);
   // What came of a read: credit for the caller.
   bool Took(Inbox::Got got);
   bool has_unsent_metadata() const {
@@ -205,6 +214,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   std::atomic<bool> queued_{false};  // a message waits for room; OnSent's release pairs with TryWrite's acquire
   bool has_queued_ = false;          // ever
   bool answer_sent_ = false;         // the message that goes with the end, but not in its frame
+  bool attached_sent_ = false;       // and what is attached
 };
 
 template <Wire W>
@@ -228,7 +238,7 @@ void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, std::string* name,
   ends_.store(0, std::memory_order_relaxed);
   drive_.store(Driving::kNever, std::memory_order_relaxed);
   queued_.store(false, std::memory_order_relaxed);
-  has_queued_ = answer_sent_ = false;
+  has_queued_ = answer_sent_ = attached_sent_ = false;
 }
 
 // --- Running ---
@@ -500,6 +510,8 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
     finished_at_ = CycleCount();
     if (message != nullptr) CountBytes(message->size);
   }
+  // The handler has returned: the caller hears first that its buffers are free, so that its next call can use them.
+  internal::ServerContextAccess::DropIncoming(&context_);
   if (!cancelled()) {
     status = Ending(status);
     if (!status.ok()) message = nullptr;
@@ -510,7 +522,12 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
         message = nullptr;
       }
     }
-    SendResponse(status, message);
+    const bool attached =
+        SendAttached(&status, [this](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
+          return session_->sender()->Send(
+              header, fill, deadline(), [this] { return cancelled(); }, nullptr, nullptr, /*hold=*/false, fd);
+        });
+    if (attached) SendResponse(status, status.ok() ? message : nullptr);
   } else {
     session_->sender()->FlushHeld();
   }
@@ -522,6 +539,21 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
 }
 
 template <Wire W>
+template <class Send>
+bool SessionCall<W>::SendAttached(absl::Status* status, const Send& send) {
+  const internal::OutgoingAttachments* const attached = internal::ServerContextAccess::outgoing(context_);
+  if (attached == nullptr) return true;
+  const bool passes_fds = session_->wire()->passes_fds();
+  absl::Status checked = CheckAttachments(*attached, passes_fds, context_.transport());
+  if (!checked.ok()) {
+    status->Update(std::move(checked));
+    return true;
+  }
+  return SendAttachments(*attached, id_, passes_fds, std::min(session_->sender()->MaxFrame(0), kMaxFrameSize),
+                         session_->lent(), send) == SendResult::kSent;
+}
+
+template <Wire W>
 internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const internal::OutMessage* message) {
   if (cancelled()) return Tried::kOver;
   if (queued_.load(std::memory_order_acquire)) return context_.IsCancelled() ? Tried::kOver : Tried::kNotYet;
@@ -530,6 +562,12 @@ internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const inte
   if (message != nullptr) {
     sized.emplace(*message);
     ending.Update(CheckSendSize(session_->options(), sized->size));
+  }
+  if (!std::exchange(attached_sent_, true)) {
+    SendAttached(&ending, [this](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
+      session_->sender()->SendOrQueue(header, fill, nullptr, fd);
+      return SendResult::kSent;
+    });
   }
   const SizedMessage* out = ending.ok() && sized ? &*sized : nullptr;
   std::string head;

@@ -27,7 +27,7 @@ namespace nearcall {
 // Threads: the poller's, unless a function says otherwise.
 // Lifetime: the reactor's; it stays until its last call has ended, so a call's pointer to its session is always good.
 template <Wire W>
-class ServerSession final : public ServerConnection {
+class ServerSession final : public ServerConnection, private BufferNotices {
  public:
   // To be handed to core->AddConnection; `core` must outlive it.
   ServerSession(std::unique_ptr<W> wire, ServerCore* core, SessionOptions options)
@@ -35,6 +35,8 @@ class ServerSession final : public ServerConnection {
         core_(core),
         options_(std::move(options)),
         bytes_(options_.admission != nullptr ? options_.admission->bytes() : nullptr),
+        lent_(std::make_shared<LentBuffers>(static_cast<BufferNotices*>(this))),
+        borrowed_(options_.max_mapped_bytes, options_.max_mapped_bytes_name, this),
         sender_(wire_.get(), core->reactor(), this, options_.max_backlog_bytes) {}
   ~ServerSession() override;
 
@@ -60,6 +62,10 @@ class ServerSession final : public ServerConnection {
   // What its calls count for, and what the bytes that they hold do; nullptr: without limit.
   Quota* calls_quota() const { return options_.admission != nullptr ? options_.admission->calls() : core_->calls(); }
   Quota* bytes_quota() const { return bytes_; }
+  LentBuffers* lent() const { return lent_.get(); }
+  absl::StatusOr<Buffer> AllocateBuffer(size_t size) const {
+    return wire_->passes_fds() ? lent_->Allocate(size) : Buffer(size);
+  }
   void SendCredit(uint32_t id, uint32_t bytes);
   // The call is over; poller, or (Later) any thread. Nothing of the session may be touched after RecycleLater.
   void Recycle(SessionCall<W>* call);
@@ -78,6 +84,7 @@ class ServerSession final : public ServerConnection {
   Handled OnFrame(const Frame& frame);
   Handled OnRequest(const Frame& frame);
   Handled OnMessage(const Frame& frame);
+  Handled OnAttachment(const Frame& frame);
   // The method that a request names, or nullptr; *name is then what it asked for. *violation if it cannot be
   // understood.
   ServedMethod* ResolveMethod(const Frame& frame, std::string* name, Metadata* metadata, bool* violation);
@@ -103,11 +110,20 @@ class ServerSession final : public ServerConnection {
   // that gave it has gone.
   size_t Unanswered();
   Polled OnClosed();
+  void SendNotice(FrameKind kind, uint32_t buffer, uint16_t detail) override;
+  // From here on nothing is said about buffers.
+  void CloseBuffers() {
+    attached_.clear();
+    lent_->Close();
+    borrowed_.Close();
+  }
 
   const std::unique_ptr<W> wire_;
   ServerCore* const core_;
   const SessionOptions options_;
   Quota* const bytes_;
+  const std::shared_ptr<LentBuffers> lent_;
+  BorrowedBuffers borrowed_;
   Sender<W> sender_;
   PingStrikes pings_;
 
@@ -119,6 +135,8 @@ class ServerSession final : public ServerConnection {
   bool Number(uint32_t number, const std::string& name, ServedMethod* method);
   std::vector<std::unique_ptr<const NumberedMethod>> numbered_;  // by the caller's numbers
   std::vector<SessionCall<W>*> calls_;                           // by slot; nullptr where none is open
+  // Of calls whose REQUEST is still to come, by their ids.
+  std::map<uint32_t, std::shared_ptr<ReceivedAttachments>> attached_;
   std::vector<std::unique_ptr<SessionCall<W>>> all_calls_;
   std::vector<SessionCall<W>*> spare_;
   size_t open_ = 0;  // calls in use, those that were cancelled and still run included
@@ -134,6 +152,7 @@ class ServerSession final : public ServerConnection {
 
 template <Wire W>
 ServerSession<W>::~ServerSession() {
+  CloseBuffers();
   for (const auto& numbered : numbered_) {
     if (numbered != nullptr && bytes_ != nullptr) bytes_->Give(static_cast<int64_t>(numbered->name.size()));
   }
@@ -185,7 +204,14 @@ typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame)
       return OnRequest(frame);
     case FrameKind::kMessage:
       return OnMessage(frame);
+    case FrameKind::kAttachment:
+      return OnAttachment(frame);
+    case FrameKind::kRelease:
+      return lent_->Release(frame.header.extra, frame.header.detail != 0) ? Handled::kDone : Handled::kViolation;
+    case FrameKind::kForget:
+      return borrowed_.Forget(frame.header.extra) ? Handled::kDone : Handled::kViolation;
     case FrameKind::kCancel:
+      if (!attached_.empty()) attached_.erase(frame.header.call);
       if (SessionCall<W>* call = Find(frame.header.call)) {
         Forget(call);
         call->Cancel();
@@ -262,6 +288,11 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     if (!(*entry)->answering()) return Handled::kViolation;
     *entry = nullptr;
   }
+  std::shared_ptr<ReceivedAttachments> attached;
+  if (!attached_.empty()) {
+    if (auto node = attached_.extract(id)) attached = std::move(node.mapped());
+    if (attached != nullptr && !attached->complete()) return Handled::kViolation;
+  }
   std::string name;
   Metadata metadata;
   bool violation = false;
@@ -292,6 +323,10 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     Refuse(id, TooLargeToReceive(options_, size), /*not_seen=*/false);
     return Handled::kDone;
   }
+  if (attached != nullptr && !attached->status().ok()) {
+    Refuse(id, attached->status(), /*not_seen=*/true);
+    return Handled::kDone;
+  }
   // Cancelled calls whose handlers still run count, too.
   if (open_ >= options_.max_calls * 2 && Unanswered() >= options_.max_calls * 2) {
     Refuse(id, TooManyCalls(options_), /*not_seen=*/true);
@@ -313,6 +348,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
   }
   call->Begin(id, method, generic ? &name : nullptr, deadline);
   if (!metadata.empty()) *internal::ServerContextAccess::client_metadata(call->context()) = std::move(metadata);
+  if (attached != nullptr) internal::ServerContextAccess::set_incoming(call->context(), std::move(attached));
   *entry = call;
   ++open_;
   core_->OnCallBegun();
@@ -391,6 +427,23 @@ typename ServerSession<W>::Handled ServerSession<W>::OnMessage(const Frame& fram
 }
 
 template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::OnAttachment(const Frame& frame) {
+  ReceivedAttachment attachment;
+  if (!ReceiveAttachment(frame, wire_.get(), &borrowed_, &attachment)) return Handled::kViolation;
+  const uint32_t id = frame.header.call;
+  SessionCall<W>** const entry = Entry(id);
+  // They come before the call, and every slot has one call at a time.
+  if (entry == nullptr || (*entry != nullptr && !(*entry)->answering())) return Handled::kViolation;
+  std::shared_ptr<ReceivedAttachments>& attached = attached_[id];
+  if (attached == nullptr) {
+    if (attached_.size() > options_.max_calls) return Handled::kViolation;
+    Quota* const fds = options_.admission != nullptr ? options_.admission->fds() : nullptr;
+    attached = std::make_shared<ReceivedAttachments>(bytes_, fds);
+  }
+  return attached->Add(std::move(attachment)) ? Handled::kDone : Handled::kViolation;
+}
+
+template <Wire W>
 typename ServerSession<W>::Handled ServerSession<W>::Moved(SessionCall<W>* call) {
   if (!call->driven()) return Handled::kDone;
   wire_->Release();
@@ -403,6 +456,15 @@ template <Wire W>
 void ServerSession<W>::SendCredit(uint32_t id, uint32_t bytes) {
   NEARCALL_STEP("server.credit");
   if (!sender_.SendNow(FrameKind::kCredit, id, bytes)) wire_->Shutdown();
+}
+
+template <Wire W>
+void ServerSession<W>::SendNotice(FrameKind kind, uint32_t buffer, uint16_t detail) {
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(kind);
+  header.detail = detail;
+  header.extra = buffer;
+  if (!sender_.SendNow(header, nullptr, 0)) wire_->Shutdown();
 }
 
 template <Wire W>
@@ -557,6 +619,7 @@ Polled ServerSession<W>::OnClosed() {
       if (!call->started) Recycle(call);
     }
     sender_.Close();
+    CloseBuffers();
     core_->CheckIdle();
   }
   return open_ == 0 ? Polled::kFinished : Polled::kClosing;

@@ -16,6 +16,8 @@ SessionOptions OptionsOfChannel(const ChannelOptions& options, std::shared_ptr<c
   session.receive_window = std::max(options.stream_window_bytes, 1);
   session.max_backlog_bytes = static_cast<size_t>(std::max(options.max_backlog_bytes, 0));
   session.max_buffered_bytes = options.max_buffered_bytes;
+  session.max_mapped_bytes = options.max_mapped_bytes;
+  session.max_mapped_bytes_name = "max_mapped_bytes";
   return session;
 }
 
@@ -29,6 +31,8 @@ SessionOptions OptionsOfServer(const ServerOptions& options, std::shared_ptr<con
   session.max_send_bytes = options.max_send_message_bytes;
   session.receive_window = std::max(options.stream_window_bytes, 1);
   session.max_backlog_bytes = static_cast<size_t>(std::max(options.max_backlog_bytes, 0));
+  session.max_mapped_bytes = options.max_mapped_bytes_per_connection;
+  session.max_mapped_bytes_name = "max_mapped_bytes_per_connection";
   return session;
 }
 

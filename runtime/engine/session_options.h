@@ -24,8 +24,11 @@ struct SessionOptions {
   // Bytes of messages that a sender may have under way on one stream: what we let the peer, and what it lets us.
   int64_t receive_window = kInitialCredit;
   int64_t send_window = kInitialCredit;
-  size_t max_backlog_bytes = 1 << 20;    // of frames that must not wait, and do (Sender)
-  int64_t max_buffered_bytes = -1;       // of messages that nobody has taken yet; of a channel
+  size_t max_backlog_bytes = 1 << 20;  // of frames that must not wait, and do (Sender)
+  int64_t max_buffered_bytes = -1;     // of messages that nobody has taken yet; of a channel
+  // Of the peer's buffers that are mapped, and the option that says so.
+  int64_t max_mapped_bytes = -1;
+  const char* max_mapped_bytes_name = "";
   std::shared_ptr<Admission> admission;  // of a server: what the connection may have of it
 };
 

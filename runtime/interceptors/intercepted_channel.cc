@@ -137,6 +137,7 @@ class InterceptedChannel final : public Channel {
   const std::string& address() const override { return inner_->address(); }
   ConnectivityState GetState(bool try_to_connect) override { return inner_->GetState(try_to_connect); }
   bool WaitForConnected(absl::Time deadline) override { return inner_->WaitForConnected(deadline); }
+  absl::StatusOr<Buffer> AllocateBuffer(size_t size) override { return inner_->AllocateBuffer(size); }
 
   absl::Status UnaryCall(const internal::Method& method, ClientContext* context, internal::OutMessage request,
                          internal::InMessage response) override {

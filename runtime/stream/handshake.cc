@@ -1,7 +1,6 @@
 #include "runtime/stream/handshake.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,16 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/errno_status.h"
+#include "runtime/base/fd_passing.h"
 #include "runtime/base/step.h"
 #include "runtime/wire/frame.h"
 
 namespace nearcall {
-namespace {
-
-// More than any handshake has; a flood beyond it does not fit the control buffer, and the kernel drops it.
-constexpr size_t kMaxFds = 4;
-
-}  // namespace
 
 std::string AgentName() { return "nearcall-c++/0.1"; }
 
@@ -41,34 +35,16 @@ HandshakeReader::Progress HandshakeReader::Read(int fd) {
     }
     const size_t had = bytes_.size();
     bytes_.resize(wanted_);
-    iovec part{bytes_.data() + had, wanted_ - had};
-    alignas(cmsghdr) char control[CMSG_SPACE(kMaxFds * sizeof(int))];
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    const ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    bool truncated = false;
+    const ssize_t got = ReceiveBytesAndFds(fd, bytes_.data() + had, wanted_ - had, kMaxPassedFds, &fds_, &truncated);
     const int error = errno;
     bytes_.resize(had + static_cast<size_t>(std::max<ssize_t>(got, 0)));
     if (got < 0) {
-      if (error == EINTR) continue;
       if (error == EAGAIN || error == EWOULDBLOCK) return Progress::kMore;
       return Fail(ErrnoStatus(error, "handshake"));
     }
     NEARCALL_STEP("handshake.read");
-    // Owned first, so that they are closed whatever happens next: even a truncated message brings live descriptors.
-    for (cmsghdr* part_header = CMSG_FIRSTHDR(&message); part_header != nullptr;
-         part_header = CMSG_NXTHDR(&message, part_header)) {
-      if (part_header->cmsg_level != SOL_SOCKET || part_header->cmsg_type != SCM_RIGHTS) continue;
-      const size_t count = (part_header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-      for (size_t i = 0; i < count; ++i) {
-        int received;
-        std::memcpy(&received, CMSG_DATA(part_header) + i * sizeof(int), sizeof received);
-        fds_.emplace_back(received);
-      }
-    }
-    if ((message.msg_flags & MSG_CTRUNC) != 0 || fds_.size() > kMaxFds) {
+    if (truncated || fds_.size() > kMaxPassedFds) {
       return Fail(absl::ResourceExhaustedError(
           "a handshake brought more descriptors than fit: too many were sent, or this process has none left"));
     }
@@ -98,31 +74,13 @@ std::string HandshakeFrame(uint8_t kind, const google::protobuf::MessageLite& me
 }
 
 absl::Status SendWithFds(int fd, const std::string& bytes, const std::vector<int>& fds) {
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxFds * sizeof(int))] = {};
-  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (!fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
-  }
-  while (part.iov_len > 0) {
-    const ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      return absl::UnavailableError(ErrnoStatus(errno, "handshake").message());
-    }
-    part.iov_base = static_cast<char*>(part.iov_base) + sent;
-    part.iov_len -= static_cast<size_t>(sent);
-    message.msg_control = nullptr;
-    message.msg_controllen = 0;
-  }
+  size_t done = 0;
+  do {
+    const size_t count = done == 0 ? fds.size() : 0;
+    const ssize_t sent = SendBytesAndFds(fd, bytes.data() + done, bytes.size() - done, fds.data(), count);
+    if (sent < 0) return absl::UnavailableError(ErrnoStatus(errno, "handshake").message());
+    done += static_cast<size_t>(sent);
+  } while (done < bytes.size());
   return absl::OkStatus();
 }
 

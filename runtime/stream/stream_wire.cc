@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/errno_status.h"
+#include "runtime/base/fd_passing.h"
 #include "runtime/base/step.h"
 
 namespace nearcall {
@@ -35,10 +36,31 @@ void ByteBuffer::Shrink() {
   capacity_ = 0;
 }
 
+namespace {
+
+bool IsUnixSocket(const Fd& fd) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  return getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+}  // namespace
+
+StreamWire::StreamWire(Fd fd, std::string what)
+    : fd_(std::move(fd)), what_(std::move(what)), passes_fds_(IsUnixSocket(fd_)) {}
+
 uint8_t* StreamWire::Claim(size_t size) {
   if (!out_.empty() && out_.size() + size > kMaxUnflushed) return nullptr;
   out_.Reserve(size);
   return out_.end();
+}
+
+ssize_t StreamWire::Write(const uint8_t* bytes, size_t size) {
+  if (!out_fd_.valid()) return send(fd_.get(), bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  const int raw_fd = out_fd_.get();
+  const ssize_t sent = SendBytesAndFds(fd_.get(), bytes, size, &raw_fd, 1);
+  if (sent > 0) out_fd_ = internal::SharedFd();
+  return sent;
 }
 
 bool StreamWire::Flush() {
@@ -48,7 +70,7 @@ bool StreamWire::Flush() {
       break;
     }
     NEARCALL_STEP("socket.flush");
-    const ssize_t sent = send(fd_.get(), out_.begin(), out_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t sent = Write(out_.begin(), out_.size());
     if (sent > 0) {
       NEARCALL_STEP("socket.flushed");
       out_.Take(static_cast<size_t>(sent));
@@ -89,6 +111,26 @@ Received StreamWire::Receive(Frame* frame) {
   }
 }
 
+ssize_t StreamWire::Read(uint8_t* to, size_t room) {
+  if (!passes_fds_) return recv(fd_.get(), to, room, MSG_DONTWAIT);
+  std::vector<Fd> fds;
+  bool truncated = false;
+  const ssize_t got = ReceiveBytesAndFds(fd_.get(), to, room, 1, &fds, &truncated);
+  if (!fds.empty()) {
+    in_fds_.push_back({std::move(fds.front()), false});
+  } else if (truncated) {
+    in_fds_.push_back({Fd(), /*lost=*/true});
+  }
+  return got;
+}
+
+ReceivedFd StreamWire::TakeFd() {
+  if (in_fds_.empty()) return {};
+  ReceivedFd first = std::move(in_fds_.front());
+  in_fds_.erase(in_fds_.begin());
+  return first;
+}
+
 // Reads what there is, at most once a look: when the last read took all there was, the next look says so without
 // asking.
 Received StreamWire::ReadMore(bool* again) {
@@ -98,10 +140,13 @@ Received StreamWire::ReadMore(bool* again) {
   const size_t room = in_.room();
   ssize_t got;
   do {
-    got = recv(fd_.get(), in_.end(), room, MSG_DONTWAIT);
+    got = Read(in_.end(), room);
   } while (got < 0 && errno == EINTR);
   if (got > 0) {
     NEARCALL_STEP("socket.read");
+    if (in_fds_.size() > kMaxWaitingFds) {
+      return Fail(absl::InternalError(absl::StrCat(what_, " sent file descriptors that no frame asks for")));
+    }
     in_.Add(static_cast<size_t>(got));
     drained_ = static_cast<size_t>(got) < room;
     *again = true;

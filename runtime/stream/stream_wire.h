@@ -1,12 +1,15 @@
 #ifndef NEARCALL_RUNTIME_STREAM_STREAM_WIRE_H_
 #define NEARCALL_RUNTIME_STREAM_STREAM_WIRE_H_
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "runtime/base/fd.h"
@@ -53,9 +56,8 @@ class ByteBuffer {
 // Threads, errors: see Wire.
 class StreamWire {
  public:
-  // `fd` is a connected socket, non-blocking; `what` names the peer in errors. `trusted` says that the payload is
-  // private to us once it is read, which is so for every stream.
-  StreamWire(Fd fd, std::string what) : fd_(std::move(fd)), what_(std::move(what)) {}
+  // `fd` is a connected socket, non-blocking; `what` names the peer in errors. A Unix socket passes descriptors.
+  StreamWire(Fd fd, std::string what);
 
   uint32_t max_frame_size() const { return kMaxFrameSize; }
   uint32_t Reserve(size_t /*size*/) { return kMaxFrameSize; }
@@ -69,6 +71,12 @@ class StreamWire {
   bool Flush();
   void WantRoom(bool want) { wants_room_.store(want, std::memory_order_relaxed); }
   uint64_t sent_bytes() const { return sent_bytes_; }
+
+  bool passes_fds() const { return passes_fds_; }
+  // It goes with the first byte that is written after it: nothing may be left from before.
+  bool ReadyForFd() { return out_.empty() || Flush(); }
+  void AttachFd(const internal::SharedFd& fd) { out_fd_ = fd; }
+  ReceivedFd TakeFd();
 
   Received Receive(Frame* frame);
   void Release() { in_.Take(current_); }
@@ -98,14 +106,22 @@ class StreamWire {
   static constexpr size_t kMaxUnflushed = 2 * kMaxFrameSize;
   static constexpr size_t kReadSize = 16 * 1024;
 
+  ssize_t Read(uint8_t* to, size_t room);
+  ssize_t Write(const uint8_t* bytes, size_t size);
   Received ReadMore(bool* again);
   Received Fail(absl::Status status);
 
+  // Descriptors that may have come before the frames that ask for them; those of a peer that keeps to the rules come
+  // one at a time.
+  static constexpr size_t kMaxWaitingFds = 4;
+
   const Fd fd_;
   const std::string what_;
+  const bool passes_fds_;
 
   // Sending.
   ByteBuffer out_;
+  internal::SharedFd out_fd_;  // goes with the first byte in it
   uint64_t sent_bytes_ = 0;
   bool broken_ = false;  // nothing can be written any more
   // Written by the senders, read by the poller that decides what to watch; a change is followed by a wake-up. Relaxed.
@@ -114,8 +130,9 @@ class StreamWire {
 
   // Receiving.
   ByteBuffer in_;
-  size_t current_ = 0;    // size of the frame that is out
-  bool drained_ = false;  // the last read took all there was: the next look need not ask the kernel
+  std::vector<ReceivedFd> in_fds_;  // not taken yet; the first came first
+  size_t current_ = 0;              // size of the frame that is out
+  bool drained_ = false;            // the last read took all there was: the next look need not ask the kernel
   absl::Status status_;
 };
 

@@ -19,10 +19,11 @@ struct FrameHeader {
   uint32_t size;    // of the whole frame, header included
   uint8_t kind;     // FrameKind
   uint8_t flags;    // FrameFlags
-  uint16_t detail;  // kRequest: method number; kResponse: status code
+  uint16_t detail;  // kRequest: method number; kResponse: status code; kAttachment: AttachmentType;
+                    // kRelease: 1 if the buffer could not be mapped
   uint32_t call;    // which call the frame belongs to; 0 for the connection itself
   uint32_t extra;   // kRequest, kResponse: bytes of head; kMessage: bytes of the message still to come; kCredit: bytes;
-                    // kHello, kWelcome: kMagic; others: 0
+                    // kHello, kWelcome: kMagic; kAttachment, kRelease, kForget: see there; others: 0
 };
 static_assert(sizeof(FrameHeader) == 16);
 inline constexpr size_t kHeaderSize = sizeof(FrameHeader);
@@ -39,17 +40,32 @@ enum class FrameKind : uint8_t {
   kGoAway = 9,    // the server serves no further calls on this connection
   kPing = 10,
   kPong = 11,
+  kAttachment = 12,  // what goes with the request or the answer of a call, before it
+  kRelease = 13,     // the receiver of a buffer does not read it any more
+  kForget = 14,      // the lender of a buffer will not lend it again
 };
-inline constexpr uint8_t kLastFrameKind = 11;
+inline constexpr uint8_t kLastFrameKind = 14;
 
 namespace frame_flags {
-inline constexpr uint8_t kHasMessage = 1;  // kRequest, kResponse: the payload ends with a whole message
-inline constexpr uint8_t kHasTimeout = 2;  // kRequest: the payload begins with the remaining time, uint64 nanoseconds
-inline constexpr uint8_t kEndStream = 4;   // kRequest, kMessage: the sender's last message; kMessage may be empty then
-inline constexpr uint8_t kNoMessage = 8;   // kMessage: only ends the stream, carries no message
-inline constexpr uint8_t kNotSeen = 16;    // kResponse: no handler has seen the call; it may be sent again elsewhere
-inline constexpr uint8_t kStream = 32;     // kRequest: the call may have more than one message in some direction
+inline constexpr uint8_t kHasMessage = 1;   // kRequest, kResponse: the payload ends with a whole message
+inline constexpr uint8_t kHasTimeout = 2;   // kRequest: the payload begins with the remaining time, uint64 nanoseconds
+inline constexpr uint8_t kEndStream = 4;    // kRequest, kMessage: the sender's last message; kMessage may be empty then
+inline constexpr uint8_t kNoMessage = 8;    // kMessage: only ends the stream, carries no message
+inline constexpr uint8_t kNotSeen = 16;     // kResponse: no handler has seen the call; it may be sent again elsewhere
+inline constexpr uint8_t kStream = 32;      // kRequest: the call may have more than one message in some direction
+inline constexpr uint8_t kDescriptor = 64;  // kAttachment: a file descriptor travels with the frame
 }  // namespace frame_flags
+
+// What a kAttachment frame brings; its `detail`.
+enum class AttachmentType : uint16_t {
+  kBytes = 0,   // a copy, or a fragment of one: `extra` bytes of it are still to come
+  kBuffer = 1,  // the sender's buffer number `extra`: its size, uint64; with a descriptor where it is new
+  kFd = 2,      // the descriptor itself
+};
+// Of one call, in one direction.
+inline constexpr size_t kMaxAttachments = 64;
+// Buffers that one side of a connection has lent to the other: 0 to this, exclusive.
+inline constexpr uint32_t kMaxBuffers = 256;
 
 // "NCAL": tells the first frame of a connection from another protocol's bytes.
 inline constexpr uint32_t kMagic = 0x4c41434e;
@@ -125,6 +141,9 @@ inline constexpr FrameRule kFrameRules[kLastFrameKind + 1] = {
     {0, false, false, 0, false},                                                // kGoAway
     {0, false, false, 0, true},                                                 // kPing
     {0, false, false, 0, true},                                                 // kPong
+    {frame_flags::kDescriptor, true, false, 2, true},                           // kAttachment
+    {0, false, false, 1, false},                                                // kRelease
+    {0, false, false, 0, false},                                                // kForget
 };
 
 // Checks a header that was copied out of the peer's reach: never one that the peer can still change.

@@ -6,6 +6,8 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "nearcall/internal/attachments.h"
+#include "runtime/base/fd.h"
 #include "runtime/wire/frame.h"
 
 namespace nearcall {
@@ -22,6 +24,13 @@ struct WatchedFd {
   int fd = -1;
   // Report each event once instead of for as long as it lasts. For descriptors that nobody reads, such as doorbells.
   bool edge_triggered = false;
+};
+
+// What has come of a descriptor that a frame was to bring.
+struct ReceivedFd {
+  Fd fd;
+  // There was one, and this process could not open it: it has too many.
+  bool lost = false;
 };
 
 // A Wire carries frames, whole and in order, between two processes (or threads) that have shaken hands already. It is
@@ -49,6 +58,14 @@ struct WatchedFd {
 //   WantRoom(b)  After Claim gave nullptr: asks (b = true) that sleepers wake when there is room, until taken back.
 //                Called under the send lock; after WantRoom(true) the caller must Claim once more before it sleeps.
 //
+// Descriptors, which travel with a kAttachment frame that has the flag kDescriptor.
+//   passes_fds()     Whether this Wire can do that; constant. The other functions are for those that can.
+//   ReadyForFd()     Whether one may go with the next frame. False: not now, as when Claim gives nullptr; Flush helps.
+//   AttachFd(fd)     `fd` goes with the frame that is committed next, which ReadyForFd has allowed. The Wire keeps it
+//   open
+//                    until it is gone.
+//   TakeFd()         The descriptor that came with the frame that Receive gave. See ReceivedFd.
+//
 // Receiving. Nothing of what the peer sent may be trusted; the Wire checks sizes against its own memory and closes
 // itself on a violation, and hands every header through ValidateHeader.
 //   Receive(&frame)  The next frame. Its payload is valid until Release.
@@ -74,7 +91,7 @@ struct WatchedFd {
 //                    (sent_bytes() right after its Commit). A Wire that cannot know says true.
 template <class W>
 concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint32_t mask, Frame* frame, WatchedFd* fds,
-                        uint64_t position) {
+                        uint64_t position, const internal::SharedFd& fd) {
   { const_wire.max_frame_size() } -> std::same_as<uint32_t>;
   { wire.Reserve(size) } -> std::same_as<uint32_t>;
   { wire.Claim(size) } -> std::same_as<uint8_t*>;
@@ -82,6 +99,11 @@ concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint
   { wire.Flush() } -> std::same_as<bool>;
   { wire.WantRoom(flag) } -> std::same_as<void>;
   { const_wire.sent_bytes() } -> std::same_as<uint64_t>;
+
+  { const_wire.passes_fds() } -> std::same_as<bool>;
+  { wire.ReadyForFd() } -> std::same_as<bool>;
+  { wire.AttachFd(fd) } -> std::same_as<void>;
+  { wire.TakeFd() } -> std::same_as<ReceivedFd>;
 
   { wire.Receive(frame) } -> std::same_as<Received>;
   { wire.Release() } -> std::same_as<void>;

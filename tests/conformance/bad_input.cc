@@ -151,7 +151,7 @@ TEST_P(Conformance, BadFramesAreHungUpOn) {
       Header(kMaxFrameSize + 1, 3, 0, 0, 1, 0),  // larger than any frame
       Header(0xffffffff, 4, 0, 0, 1, 0),
       Header(16, 0, 0, 0, 0, 0),  // no kind, unknown kinds
-      Header(16, 12, 0, 0, 0, 0),
+      Header(16, 15, 0, 0, 0, 0),
       Header(16, 255, 0, 0, 1, 0),
       Hello({protocol::SOCKET}),       // the second one
       Header(16, 2, 0, 0, 0, kMagic),  // what only servers send

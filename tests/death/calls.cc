@@ -4,10 +4,13 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "protos/testing/test_service.nearcall.h"
+#include "runtime/base/fd.h"
 #include "tests/death/breakpoints.h"
 #include "tests/testing/roles.h"
 
@@ -16,17 +19,36 @@ namespace {
 
 constexpr size_t kSmallSize = 100;
 constexpr size_t kLargeSize = 3'500'000;
+constexpr size_t kAttachedSize = 20'000;
 constexpr size_t kStreamSizes[] = {100, 150'000, 100};
 
 std::string Text(size_t size, int number) { return std::string(size, static_cast<char>('a' + number % 26)); }
+
+Buffer Filled(Buffer buffer, int number) {
+  std::memset(buffer.mutable_data(), 'a' + number % 26, buffer.size());
+  return buffer;
+}
+bool IsFilled(const Buffer& buffer, int number) { return buffer.view() == Text(kAttachedSize, number); }
 
 class CountedService final : public TestService::Service {
  public:
   explicit CountedService(Notebook* notebook) : notebook_(notebook) {}
 
-  absl::Status Echo(ServerContext*, const Payload* request, Payload* response) override {
+  // What is attached comes back, too: in memory of our own, so that there are loans both ways.
+  absl::Status Echo(ServerContext* context, const Payload* request, Payload* response) override {
     ++notebook_->begun[request->number()];
     *response = *request;
+    const auto number = static_cast<int>(request->number());
+    for (const Buffer& buffer : context->attachments()) {
+      if (!IsFilled(buffer, number)) return absl::DataLossError("an attached buffer came changed");
+      absl::StatusOr<Buffer> own = context->AllocateBuffer(buffer.size());
+      if (!own.ok()) return own.status();
+      context->Attach(Filled(*own, number));
+    }
+    for (size_t i = 0; i < context->attached_fd_count(); ++i) {
+      const Fd fd(context->TakeAttachedFd(i));
+      context->AttachFd(fd.get());
+    }
     ++notebook_->ended[request->number()];
     return absl::OkStatus();
   }
@@ -55,6 +77,22 @@ Outcome MakeUnary(TestService::Stub* stub, ClientContext* context, size_t size, 
   Outcome outcome;
   outcome.status = stub->Echo(context, request, &response);
   if (outcome.status.ok()) outcome.right = response.number() == number && response.data() == request.data();
+  return outcome;
+}
+
+// Some memory that can be lent, and some that is copied.
+Outcome MakeAttached(TestService::Stub* stub, Channel* channel, ClientContext* context, int number) {
+  const absl::StatusOr<Buffer> shared = channel->AllocateBuffer(kAttachedSize);
+  if (!shared.ok()) return {shared.status()};
+  context->Attach(Filled(*shared, number));
+  context->Attach(Filled(Buffer(kAttachedSize), number));
+  const bool with_fd = absl::StartsWith(channel->address(), "shm:") || absl::StartsWith(channel->address(), "unix:");
+  if (with_fd) context->AttachFd(STDERR_FILENO);
+  Outcome outcome = MakeUnary(stub, context, kSmallSize, number);
+  if (!outcome.status.ok()) return outcome;
+  outcome.right =
+      outcome.right && context->attachments().size() == 2 && context->attached_fd_count() == (with_fd ? 1 : 0);
+  for (const Buffer& buffer : context->attachments()) outcome.right = outcome.right && IsFilled(buffer, number);
   return outcome;
 }
 
@@ -134,6 +172,8 @@ const char* NameOf(Call call) {
       return "stream";
     case Call::kConnect:
       return "connect";
+    case Call::kAttached:
+      return "attached";
   }
   return "";
 }
@@ -145,6 +185,7 @@ Outcome Make(Call call, const std::shared_ptr<Channel>& channel, int number, abs
   if (timeout != absl::InfiniteDuration()) context.set_timeout(timeout);
   context.set_wait_for_ready(wait_for_ready);
   if (call == Call::kStream) return MakeStream(stub.get(), &context, number);
+  if (call == Call::kAttached) return MakeAttached(stub.get(), channel.get(), &context, number);
   return MakeUnary(stub.get(), &context, call == Call::kLarge ? kLargeSize : kSmallSize, number);
 }
 

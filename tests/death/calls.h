@@ -15,12 +15,13 @@ namespace nearcall::testing {
 
 // The calls in which processes die. Each carries a number, under which its handler notes that it runs.
 enum class Call {
-  kSmall,    // unary, one frame each way
-  kLarge,    // unary, more than shared memory or a socket holds, each way
-  kStream,   // a few messages each way, one of them large
-  kConnect,  // a small one, on a new connection
+  kSmall,     // unary, one frame each way
+  kLarge,     // unary, more than shared memory or a socket holds, each way
+  kStream,    // a few messages each way, one of them large
+  kConnect,   // a small one, on a new connection
+  kAttached,  // a small one with buffers, and with a descriptor where the transport passes them, each way
 };
-inline constexpr Call kAllCalls[] = {Call::kSmall, Call::kLarge, Call::kStream, Call::kConnect};
+inline constexpr Call kAllCalls[] = {Call::kSmall, Call::kLarge, Call::kStream, Call::kConnect, Call::kAttached};
 const char* NameOf(Call call);
 
 struct Outcome {

@@ -116,7 +116,7 @@ std::vector<ClientScript> RingScripts() {
          ring->own().control()->sleep_epoch.store(random | 1);
        })},
       {"RingsWhileItCalls", kRing, Served(), WhileCallsGoOn([](RingPeer* ring, uint32_t) { ring->Wake(); })},
-      {"SpeaksOnTheSocket", kRing, HungUp(), [](Peer* peer) { peer->socket()->Send("x"); }},
+      {"SpeaksOnTheSocket", kRing, Served(), [](Peer* peer) { peer->socket()->Send("x"); }},
       {"ScribblesOverItsRing", kRing, HungUp(),
        [](Peer* peer) {
          // Random words all over, until the server has had enough: which it has at the first size that is none.

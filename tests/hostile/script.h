@@ -62,6 +62,7 @@ std::vector<ClientScript> LoadScripts();
 std::vector<ClientScript> HandshakeScripts();
 std::vector<ClientScript> DescriptorScripts();
 std::vector<ClientScript> RingScripts();
+std::vector<ClientScript> AttachmentScripts();
 
 // --- A hostile server against the real client ---
 
@@ -84,6 +85,7 @@ std::vector<ServerScript> WelcomeScripts();
 std::vector<ServerScript> AnswerScripts();
 std::vector<ServerScript> StreamScripts();
 std::vector<ServerScript> RingServerScripts();
+std::vector<ServerScript> AttachmentServerScripts();
 
 // A message of TestService's Payload.
 std::string PayloadBytes(size_t data_size, int64_t number = 0);

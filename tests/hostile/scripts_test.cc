@@ -207,11 +207,16 @@ TEST_P(HostileServer, FailsItsOwnCallsAlone) {
   good.AwaitMore();
 }
 
+INSTANTIATE_TEST_SUITE_P(Attachments, HostileClient, ::testing::ValuesIn(PlaysOf<ClientScript>({AttachmentScripts()})),
+                         NameOfPlay<ClientScript>);
 INSTANTIATE_TEST_SUITE_P(Welcomes, HostileServer, ::testing::ValuesIn(PlaysOf<ServerScript>({WelcomeScripts()})),
                          NameOfPlay<ServerScript>);
 INSTANTIATE_TEST_SUITE_P(Answers, HostileServer, ::testing::ValuesIn(PlaysOf<ServerScript>({AnswerScripts()})),
                          NameOfPlay<ServerScript>);
 INSTANTIATE_TEST_SUITE_P(Streams, HostileServer, ::testing::ValuesIn(PlaysOf<ServerScript>({StreamScripts()})),
+                         NameOfPlay<ServerScript>);
+INSTANTIATE_TEST_SUITE_P(Attachments, HostileServer,
+                         ::testing::ValuesIn(PlaysOf<ServerScript>({AttachmentServerScripts()})),
                          NameOfPlay<ServerScript>);
 INSTANTIATE_TEST_SUITE_P(Rings, HostileServer, ::testing::ValuesIn(PlaysOf<ServerScript>({RingServerScripts()})),
                          NameOfPlay<ServerScript>);

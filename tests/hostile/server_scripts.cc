@@ -333,8 +333,9 @@ std::vector<ServerScript> StreamScripts() {
 }
 
 std::vector<ServerScript> RingServerScripts() {
-  const auto stray = [](Peer* peer, uint32_t) {
+  const auto stray = [](Peer* peer, uint32_t call) {
     peer->socket()->Send("x");
+    peer->Send(Response(0, "", "", call));
     peer->AwaitEnd();
   };
   const auto scribble = [](Peer* peer, uint32_t) {
@@ -354,7 +355,7 @@ std::vector<ServerScript> RingServerScripts() {
     peer->AwaitEnd();
   };
   return {
-      {"SpeaksOnTheSocket", kRing, {StatusCode::kUnavailable}, stray},
+      {"SpeaksOnTheSocket", kRing, {StatusCode::kOk}, stray},
       {"ScribblesOverItsRing", kRing, {StatusCode::kInternal}, scribble},
       {"SleepsAndWakesAtRandom", kRing, {StatusCode::kOk}, restless},
   };

@@ -123,7 +123,10 @@ class DownReactor final : public ServerWriteReactor<Payload> {
 
 class ChatReactor final : public ServerBidiReactor<Payload, Payload> {
  public:
-  ChatReactor() { StartRead(&message_); }
+  explicit ChatReactor(CallbackServerContext* context) {
+    PassAttachments(context, context);
+    StartRead(&message_);
+  }
   void OnReadDone(bool ok) override { ok ? StartWrite(&message_) : Finish(absl::OkStatus()); }
   void OnWriteDone(bool ok) override { ok ? StartRead(&message_) : Finish(absl::AbortedError("the reader is gone")); }
   void OnDone() override { delete this; }
@@ -197,6 +200,11 @@ ServerUnaryReactor* CallbackTestService::Inspect(CallbackServerContext* context,
   return Answer(context, blocking_.Inspect(context, request, response));
 }
 
+ServerUnaryReactor* CallbackTestService::Attach(CallbackServerContext* context, const AttachRequest* request,
+                                                AttachReply* response) {
+  return Answer(context, blocking_.Attach(context, request, response));
+}
+
 ServerUnaryReactor* CallbackTestService::Block(CallbackServerContext* context, const GateRequest* request,
                                                GateState* response) {
   return new BlockReactor(&blocking_.gates_, context, request->gate(), response);
@@ -229,7 +237,9 @@ ServerWriteReactor<Payload>* CallbackTestService::Down(CallbackServerContext* co
   return new DownReactor(&blocking_.gates_, context, *request);
 }
 
-ServerBidiReactor<Payload, Payload>* CallbackTestService::Chat(CallbackServerContext*) { return new ChatReactor; }
+ServerBidiReactor<Payload, Payload>* CallbackTestService::Chat(CallbackServerContext* context) {
+  return new ChatReactor(context);
+}
 
 ServerReadReactor<Payload>* CallbackTestService::BlockUp(CallbackServerContext* context, Payload* response) {
   return new BlockUpReactor(&blocking_.gates_, context, response);

@@ -16,6 +16,8 @@ class CallbackTestService final : public TestService::CallbackService {
   ServerUnaryReactor* Produce(CallbackServerContext* context, const Payload* request, Payload* response) override;
   ServerUnaryReactor* Fail(CallbackServerContext* context, const FailRequest* request, Payload* response) override;
   ServerUnaryReactor* Throw(CallbackServerContext* context, const ThrowRequest* request, Payload* response) override;
+  ServerUnaryReactor* Attach(CallbackServerContext* context, const AttachRequest* request,
+                             AttachReply* response) override;
   ServerUnaryReactor* Inspect(CallbackServerContext* context, const InspectRequest* request,
                               CallInfo* response) override;
   ServerUnaryReactor* Block(CallbackServerContext* context, const GateRequest* request, GateState* response) override;

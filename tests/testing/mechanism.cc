@@ -11,10 +11,16 @@ const std::vector<Mechanism>& AllMechanisms() {
        .carries = "inproc",
        .between_processes = false,
        .socket = false,
-       .socket_file = false},
+       .socket_file = false,
+       .passes_fds = false},
       {.name = "unix", .scheme = "unix", .carries = "unix"},
       {.name = "unix_abstract", .scheme = "unix-abstract", .carries = "unix", .socket_file = false},
-      {.name = "tcp", .scheme = "tcp", .carries = "tcp", .credentials = false, .socket_file = false},
+      {.name = "tcp",
+       .scheme = "tcp",
+       .carries = "tcp",
+       .credentials = false,
+       .socket_file = false,
+       .passes_fds = false},
       {.name = "shm", .scheme = "shm", .carries = "shm"},
       {.name = "local", .scheme = "local", .carries = "shm"},
       // The server grants no ring: the socket carries everything.
@@ -39,6 +45,8 @@ const std::vector<Mechanism>& AllMechanismsAndGrpc() {
                            .refuses_calls = false,
                            .clean_restarts = false,
                            .exact_deadlines = false,
+                           .attachments = false,
+                           .passes_fds = false,
                            .metadata_order = false});
     return mechanisms;
   }();

@@ -27,6 +27,8 @@ struct Mechanism {
   bool refuses_calls = true;        // whether a call too many on a connection fails, rather than wait for the others
   bool clean_restarts = true;       // whether calls that meet a server's end are UNAVAILABLE, and never CANCELLED
   bool exact_deadlines = true;      // whether they arrive to the second, however far away they are
+  bool attachments = true;          // beside the messages of a call
+  bool passes_fds = true;           // and descriptors among them; buffers are mapped then, and not copied
   bool metadata_order = true;       // whether pairs with different keys keep their order
 
   friend void PrintTo(const Mechanism& mechanism, std::ostream* out) { *out << mechanism.name; }

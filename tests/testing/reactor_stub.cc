@@ -202,6 +202,9 @@ class ReactorStub final : public TestService::StubInterface {
   absl::Status Throw(ClientContext* context, const ThrowRequest& request, Payload* response) override {
     return Call([&](ClientUnaryReactor* reactor) { async()->Throw(context, &request, response, reactor); });
   }
+  absl::Status Attach(ClientContext* context, const AttachRequest& request, AttachReply* response) override {
+    return Call([&](ClientUnaryReactor* reactor) { async()->Attach(context, &request, response, reactor); });
+  }
   absl::Status Inspect(ClientContext* context, const InspectRequest& request, CallInfo* response) override {
     return Call([&](ClientUnaryReactor* reactor) { async()->Inspect(context, &request, response, reactor); });
   }

@@ -37,6 +37,11 @@ ServerOptions DecodeOptions(const std::string& text) {
   options.max_concurrent_calls_per_connection = atoi(fields.at(5).c_str());
   options.spin = static_cast<Spin>(atoi(fields.at(6).c_str()));
   options.stream_window_bytes = atoi(fields.at(7).c_str());
+  options.max_buffered_bytes_per_connection = atoll(fields.at(8).c_str());
+  options.max_mapped_bytes_per_connection = atoll(fields.at(9).c_str());
+  options.max_attached_fds_per_connection = atoi(fields.at(10).c_str());
+  options.max_attached_fds_per_user = atoi(fields.at(11).c_str());
+  options.max_attached_fds = atoi(fields.at(12).c_str());
   return options;
 }
 
@@ -138,9 +143,11 @@ int Inspect(const std::vector<std::string>& arguments, Parent* parent) {
 
 std::string EncodeOptions(const ServerOptions& options) {
   return absl::StrJoin(
-      {options.max_receive_message_bytes, options.max_send_message_bytes, int{options.allow_remote},
+      std::initializer_list<int64_t>{options.max_receive_message_bytes, options.max_send_message_bytes, int{options.allow_remote},
        int{options.allow_shared_memory}, int{options.allow_other_users}, options.max_concurrent_calls_per_connection,
-       static_cast<int>(options.spin), options.stream_window_bytes},
+       static_cast<int>(options.spin), options.stream_window_bytes,
+       options.max_buffered_bytes_per_connection, options.max_mapped_bytes_per_connection,
+       options.max_attached_fds_per_connection, options.max_attached_fds_per_user, options.max_attached_fds},
       ",");
 }
 

@@ -64,6 +64,36 @@ absl::Status TestServiceImpl::Inspect(ServerContext* context, const InspectReque
   return absl::Status(static_cast<absl::StatusCode>(request->code()), request->code() == 0 ? "" : "as asked");
 }
 
+absl::Status TestServiceImpl::Attach(ServerContext* context, const AttachRequest* request, AttachReply* response) {
+  for (const Buffer& buffer : context->attachments()) {
+    AttachReply::Buffer* const out = response->add_buffers();
+    out->set_size(static_cast<int64_t>(buffer.size()));
+    out->set_pattern(HasPattern(buffer));
+    out->set_writable(buffer.mutable_data() != nullptr);
+    if (request->give_back()) context->Attach(buffer);
+  }
+  for (size_t i = 0; i < context->attached_fd_count(); ++i) {
+    const Fd fd(context->TakeAttachedFd(i));
+    response->add_files(TextIn(fd.get()));
+    if (request->give_back()) context->AttachFd(fd.get());
+  }
+  for (const int64_t size : request->sizes()) {
+    absl::StatusOr<Buffer> buffer = context->AllocateBuffer(static_cast<size_t>(size));
+    if (!buffer.ok()) return buffer.status();
+    FillWithPattern(*buffer);
+    context->Attach(*std::move(buffer));
+  }
+  for (int i = 0; i < request->files(); ++i) {
+    const Fd fd = FileWith(absl::StrCat("file ", i));
+    context->AttachFd(fd.get());
+  }
+  if (request->keep()) {
+    absl::MutexLock lock(&kept_mu_);
+    kept_ = context->attachments();
+  }
+  return absl::Status(static_cast<absl::StatusCode>(request->code()), request->code() == 0 ? "" : "as asked");
+}
+
 void TestServiceImpl::AddMetadata(ServerContext* context, const google::protobuf::RepeatedPtrField<Pair>& initial,
                                   const google::protobuf::RepeatedPtrField<Pair>& trailing) {
   for (const Pair& pair : initial) context->AddInitialMetadata(pair.key(), pair.value());
@@ -135,7 +165,8 @@ absl::Status TestServiceImpl::Down(ServerContext* context, const DownRequest* re
   return absl::Status(static_cast<absl::StatusCode>(request->code()), request->message());
 }
 
-absl::Status TestServiceImpl::Chat(ServerContext*, ServerReaderWriter<Payload, Payload>* stream) {
+absl::Status TestServiceImpl::Chat(ServerContext* context, ServerReaderWriter<Payload, Payload>* stream) {
+  PassAttachments(context, context);
   Payload message;
   while (stream->Read(&message)) {
     if (!stream->Write(message)) return absl::AbortedError("the reader is gone");

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "nearcall/buffer.h"
 #include "nearcall/client_context.h"
 #include "nearcall/internal/client_call.h"
 #include "nearcall/internal/message.h"
@@ -31,6 +33,9 @@ struct ChannelOptions {
   // whose message would go beyond. -1: no limit. It bounds what a response may have that does not come in one piece
   // (from 32 KiB on), whatever max_receive_message_bytes says.
   int64_t max_buffered_bytes = 256 << 20;
+  // Bytes of the server's buffers (nearcall/buffer.h) that we map, all calls together; RESOURCE_EXHAUSTED for the call
+  // whose attachment would go beyond. -1: no limit. Attachments that are copied count for max_buffered_bytes instead.
+  int64_t max_mapped_bytes = 1 << 30;
   // Bytes of our answers out of turn (to pings, credit, cancellations) that wait for a server that does not read; with
   // more, the connection is closed.
   int max_backlog_bytes = 1 << 20;
@@ -64,6 +69,10 @@ class Channel {
   virtual ConnectivityState GetState(bool try_to_connect) = 0;
   // Blocks until the channel is ready; false when `deadline` passes first, or the address can never work.
   virtual bool WaitForConnected(absl::Time deadline) = 0;
+
+  // Memory that the server can map, for ClientContext::Attach: `size` bytes, not cleared where they were used before.
+  // RESOURCE_EXHAUSTED when there is none. Does not connect. The memory may outlive the channel.
+  virtual absl::StatusOr<Buffer> AllocateBuffer(size_t size) { return Buffer(size); }
 
   // --- For generated code
   // ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 // The whole public contract in one include.
 
+#include "nearcall/buffer.h"
 #include "nearcall/channel.h"
 #include "nearcall/client_context.h"
 #include "nearcall/client_reactor.h"

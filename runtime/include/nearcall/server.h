@@ -61,6 +61,14 @@ struct ServerOptions {
   int64_t max_buffered_bytes_per_connection = 256 << 20;
   int64_t max_buffered_bytes_per_user = 512 << 20;
   int64_t max_buffered_bytes = 1 << 30;
+  // Bytes of a connection's buffers (nearcall/buffer.h) that we map; RESOURCE_EXHAUSTED for the call whose attachment
+  // would go beyond. -1: no limit. Attachments that are copied count for max_buffered_bytes instead.
+  int64_t max_mapped_bytes_per_connection = 1 << 30;
+  // File descriptors that have come with calls and that no handler has taken: of one connection, of one user, in all.
+  // RESOURCE_EXHAUSTED for the call whose descriptor would go beyond. -1: no limit.
+  int max_attached_fds_per_connection = 64;
+  int max_attached_fds_per_user = 256;
+  int max_attached_fds = 512;
   // Bytes of our answers out of turn (to pings, to calls that were refused, credit) that wait for a client who does not
   // read; with more, its connection is closed.
   int max_backlog_bytes = 1 << 20;

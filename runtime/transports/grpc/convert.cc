@@ -87,6 +87,10 @@ void FromGrpc(const GrpcMetadata& from, Metadata* to) {
   }
 }
 
+absl::Status NoAttachments() {
+  return absl::UnimplementedError("a call over grpc: carries no attachments: put the bytes into a message");
+}
+
 absl::Status TooLargeToSend(size_t size, int limit) {
   return absl::ResourceExhaustedError(absl::StrCat("a message of ", size, " bytes is over the send limit of ", limit));
 }

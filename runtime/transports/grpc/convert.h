@@ -37,6 +37,7 @@ void FromGrpc(const GrpcMetadata& from, Metadata* to);
 
 // What is said of a call.
 absl::Status TooLargeToSend(size_t size, int limit);
+absl::Status NoAttachments();
 inline bool FitsLimit(size_t size, int limit) { return limit < 0 || size <= static_cast<size_t>(limit); }
 
 }  // namespace nearcall::grpc_transport

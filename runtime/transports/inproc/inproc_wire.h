@@ -33,6 +33,10 @@ class InprocWire {
   bool Flush();
   void WantRoom(bool want);
   uint64_t sent_bytes() const { return sent_bytes_; }
+  bool passes_fds() const { return false; }
+  bool ReadyForFd() { return false; }
+  void AttachFd(const internal::SharedFd& /*fd*/) {}
+  ReceivedFd TakeFd() { return {}; }
 
   Received Receive(Frame* frame);
   void Release() {}

@@ -1,7 +1,6 @@
 #include "runtime/transports/shm/segment.h"
 
 #include <fcntl.h>
-#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -10,32 +9,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/errno_status.h"
+#include "runtime/base/shared_memory.h"
 #include "runtime/base/step.h"
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
-#ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x0010
-#endif
-
 namespace nearcall {
-namespace {
-
-constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
-
-Fd MakeMemfd() {
-  // Never executable, where the kernel knows that (Linux 6.3).
-  Fd fd(memfd_create("nearcall", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
-  if (!fd.valid() && errno == EINVAL) fd.reset(memfd_create("nearcall", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  return fd;
-}
-
-}  // namespace
 
 absl::StatusOr<Segment> Segment::Create(size_t ring_size, size_t bulk_size) {
   Fd fd = MakeMemfd();
@@ -48,24 +29,16 @@ absl::StatusOr<Segment> Segment::Create(size_t ring_size, size_t bulk_size) {
   if (fallocate(fd.get(), 0, 0, size) != 0) {
     return ErrnoStatus(errno, absl::StrCat("allocating ", size, " bytes of shared memory"));
   }
-  const int raw_fd = fd.get();
   absl::StatusOr<Segment> segment = Map(std::move(fd), ring_size, bulk_size, /*writable=*/true);
   if (!segment.ok()) return segment;
   NEARCALL_STEP("segment.seal");
-  // After this nobody can map it for writing any more, through whatever descriptor; our mapping stays as it is.
-  if (fcntl(raw_fd, F_ADD_SEALS, kSeals) != 0) return ErrnoStatus(errno, "sealing shared memory");
+  if (absl::Status sealed = SealMemfd(segment->fd_); !sealed.ok()) return sealed;
   return segment;
 }
 
 absl::StatusOr<Segment> Segment::Open(Fd fd) {
   NEARCALL_STEP("segment.open");
-  // The seals first: only a memfd has any, and what follows is then safe to ask of it.
-  const int seals = fcntl(fd.get(), F_GET_SEALS);
-  if (seals < 0 || (seals & kSeals) != kSeals) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the peer's descriptor is not a memfd with the seals that make it safe (0x", absl::Hex(kSeals),
-                     "); it has ", seals < 0 ? "none" : absl::StrCat("0x", absl::Hex(seals))));
-  }
+  if (absl::Status seals = CheckSeals(fd); !seals.ok()) return seals;
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "the peer's shared memory");
   const auto size = static_cast<uint64_t>(info.st_size);

@@ -1,11 +1,14 @@
 #include "runtime/transports/shm/shm_wire.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/base/fd_passing.h"
 #include "runtime/base/step.h"
 
 namespace nearcall {
@@ -177,11 +180,33 @@ void ShmWire::FinishSleep(uint32_t ready) {
 }
 
 void ShmWire::CheckSocket() {
+  // What lies there to be read says nothing: descriptors come before the frames that they go with.
+  pollfd socket{socket_.get(), POLLRDHUP, 0};
+  if (poll(&socket, 1, 0) > 0) peer_gone_ = true;
+}
+
+bool ShmWire::ReadyForFd() {
+  pollfd socket{socket_.get(), POLLOUT, 0};
+  // A socket that is closed, too: the frame goes nowhere then.
+  return poll(&socket, 1, 0) > 0;
+}
+
+void ShmWire::AttachFd(const internal::SharedFd& fd) {
+  NEARCALL_STEP("shm.fd.send");
+  // Without one the peer would take the next frame's descriptor for this one's: better no connection at all.
+  const int raw_fd = fd.get();
+  if (SendBytesAndFds(socket_.get(), "", 1, &raw_fd, 1) != 1) Shutdown();
+  NEARCALL_STEP("shm.fd.sent");
+}
+
+ReceivedFd ShmWire::TakeFd() {
+  announce_at_ = 0;  // the writer may wait for room in the socket, which the ring's positions do not tell
   char byte;
-  const ssize_t got = recv(socket_.get(), &byte, 1, MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-  // The end of file, an error, or bytes where none belong: in each case the connection is over.
-  peer_gone_ = true;
+  std::vector<Fd> fds;
+  bool truncated = false;
+  if (ReceiveBytesAndFds(socket_.get(), &byte, 1, 1, &fds, &truncated) != 1) return {};
+  if (fds.empty()) return {Fd(), truncated};
+  return {std::move(fds.front()), false};
 }
 
 void ShmWire::Shutdown() {

@@ -32,8 +32,8 @@ namespace nearcall {
 //   sleeping   reader: sleep_epoch := odd, read the frame's word;   writer: write the frame's word, read sleep_epoch
 //   room       writer: wants_room := 1, read read_position;          reader: write read_position, read wants_room
 //
-// The socket of the handshake stays open: its end of file is how the peer's death is noticed. Nothing is ever sent on
-// it.
+// The socket of the handshake stays open: its end of file is how the peer's death is noticed. Descriptors are sent over
+// it, each with a byte of its own, before the frames that they go with; nothing else is.
 //
 // Nothing in the peer's segment is trusted: a size is loaded once and checked against our own limits, a position
 // against how far we have written. A peer that breaks a rule loses the connection.
@@ -82,6 +82,11 @@ class ShmWire {
 
   uint64_t sent_bytes() const { return tail_; }
 
+  bool passes_fds() const { return true; }
+  bool ReadyForFd();
+  void AttachFd(const internal::SharedFd& fd);
+  ReceivedFd TakeFd();
+
   Received Receive(Frame* frame) {
     const uint32_t size = WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire);  // pairs with Commit
     if (size == 0) return NothingToReceive();
@@ -112,7 +117,8 @@ class ShmWire {
   void FinishSleep(uint32_t ready);
   int watched_fds(WatchedFd* fds) const {
     fds[kDoorbellFd] = WatchedFd{doorbell_.fd(), /*edge_triggered=*/true};
-    fds[kSocketFd] = WatchedFd{socket_.get(), false};
+    // Descriptors wait there unread until a frame asks for them.
+    fds[kSocketFd] = WatchedFd{socket_.get(), /*edge_triggered=*/true};
     return 2;
   }
   bool wants_write() const { return false; }

@@ -495,9 +495,13 @@ TEST(ShmWireTest, DeliversWhatWasSentBeforeThePeerWent) {
   EXPECT_FALSE(pair.two->PrepareSleep());
 }
 
-TEST(ShmWireTest, StrayBytesOnTheSocketEndIt) {
+// Descriptors wait there for the frames that they go with, so what lies there says nothing; the end of file does.
+TEST(ShmWireTest, TheSocketsEndIsSeenBehindWhatLiesThere) {
   Victim victim;
   ASSERT_EQ(send(victim.hostile.socket.get(), "x", 1, MSG_NOSIGNAL), 1);
+  victim.wire->FinishSleep(2);
+  EXPECT_EQ(victim.Receive(), Received::kNothing);
+  victim.hostile.socket.reset();
   victim.wire->FinishSleep(2);
   EXPECT_EQ(victim.Receive(), Received::kClosed);
 }

@@ -15,10 +15,13 @@ using namespace frame_flags;  // NOLINT: the tables below read better without th
 
 FrameHeader Header(FrameKind kind, uint32_t payload = 0, uint32_t call = 0, uint32_t extra = 0, uint8_t flags = 0,
                    uint16_t detail = 0) {
-  return FrameHeader{static_cast<uint32_t>(kHeaderSize) + payload, static_cast<uint8_t>(kind), flags, detail, call, extra};
+  return FrameHeader{
+      static_cast<uint32_t>(kHeaderSize) + payload, static_cast<uint8_t>(kind), flags, detail, call, extra};
 }
 
-FrameError Check(const FrameHeader& header, uint32_t max_size = kMaxFrameSize) { return ValidateHeader(header, max_size); }
+FrameError Check(const FrameHeader& header, uint32_t max_size = kMaxFrameSize) {
+  return ValidateHeader(header, max_size);
+}
 
 // What the specification says of each kind; written down a second time on purpose.
 struct Rule {
@@ -41,6 +44,9 @@ const std::vector<Rule> kRules = {
     {FrameKind::kGoAway, 0, false, false, 0, false},
     {FrameKind::kPing, 0, false, false, 0, true},
     {FrameKind::kPong, 0, false, false, 0, true},
+    {FrameKind::kAttachment, kDescriptor, true, false, 2, true},
+    {FrameKind::kRelease, 0, false, false, 1, false},
+    {FrameKind::kForget, 0, false, false, 0, false},
 };
 
 // Whether a header follows the rules, said in another way than ValidateHeader says it.
@@ -85,6 +91,11 @@ std::vector<FrameHeader> GoodHeaders() {
       Header(FrameKind::kGoAway),
       Header(FrameKind::kPing, 8),
       Header(FrameKind::kPong, 8),
+      Header(FrameKind::kAttachment, 100, 0x10001, 70'000),
+      Header(FrameKind::kAttachment, 8, 0x10001, 255, kDescriptor, 1),
+      Header(FrameKind::kAttachment, 0, 0x10001, 0, kDescriptor, 2),
+      Header(FrameKind::kRelease, 0, 0, 255, 0, 1),
+      Header(FrameKind::kForget, 0, 0, 255),
   };
   return good;
 }
@@ -103,7 +114,8 @@ TEST(FrameHeader, EveryKindTakesItsOwnFlagsOnly) {
       for (const uint32_t call : {0u, 1u, 0xffffffffu}) {
         for (const uint32_t payload : {0u, 1u, 8u, 100u}) {
           for (const uint32_t extra : {0u, 1u, 8u, 92u, 100u}) {
-            const FrameHeader header{16 + payload, static_cast<uint8_t>(kind), static_cast<uint8_t>(flags), 0, call, extra};
+            const FrameHeader header{16 + payload, static_cast<uint8_t>(kind), static_cast<uint8_t>(flags), 0, call,
+                                     extra};
             ASSERT_EQ(Check(header) == FrameError::kNone, IsSane(header, kMaxFrameSize))
                 << kind << " flags " << flags << " call " << call << " payload " << payload << " extra " << extra;
           }
@@ -191,8 +203,12 @@ TEST(FrameHeader, RandomHeadersGiveNoNonsense) {
   std::mt19937 generator(1);
   const auto random = [&generator] { return static_cast<uint32_t>(generator()); };
   for (int i = 0; i < 2'000'000; ++i) {
-    FrameHeader header{random(), static_cast<uint8_t>(random() % 16), static_cast<uint8_t>(random()),
-                       static_cast<uint16_t>(random()), random(), random()};
+    FrameHeader header{random(),
+                       static_cast<uint8_t>(random() % 16),
+                       static_cast<uint8_t>(random()),
+                       static_cast<uint16_t>(random()),
+                       random(),
+                       random()};
     // Of plain randomness almost nothing would get past the first check.
     if (random() % 8 != 0) header.size = 16 + random() % 200;
     if (random() % 2 != 0) header.flags &= static_cast<uint8_t>(random());

@@ -44,6 +44,7 @@ class ClientContextAccess {
     to->timeout_ = from->timeout_;
     to->metadata_ = from->metadata_;
     to->wait_for_ready_ = from->wait_for_ready_;
+    to->outgoing_ = from->outgoing_;
     to->used_ = std::exchange(from->used_, true);
   }
   // What is learnt of that call with its initial metadata, and at its end.
@@ -54,6 +55,12 @@ class ClientContextAccess {
   static void CopyEnd(const ClientContext& from, ClientContext* to) {
     CopyBeginning(from, to);
     to->server_trailing_metadata_ = from.server_trailing_metadata_;
+    to->incoming_ = from.incoming_;
+  }
+  // nullptr where nothing is attached.
+  static const OutgoingAttachments* outgoing(const ClientContext& context) { return context.outgoing_.get(); }
+  static void set_incoming(ClientContext* context, std::shared_ptr<IncomingAttachments> incoming) {
+    context->incoming_ = std::move(incoming);
   }
   static void set_peer(ClientContext* context, const std::shared_ptr<const Peer>& peer) { context->peer_ = peer; }
 };
@@ -73,6 +80,20 @@ class ServerContextAccess {
     if (!context->client_metadata_.empty()) context->client_metadata_.clear();
     if (!context->initial_metadata_.empty()) context->initial_metadata_.clear();
     if (!context->trailing_metadata_.empty()) context->trailing_metadata_.clear();
+    DropAttachments(context);
+  }
+  // nullptr where nothing is attached.
+  static const OutgoingAttachments* outgoing(const ServerContext& context) { return context.outgoing_.get(); }
+  static void set_incoming(ServerContext* context, std::shared_ptr<IncomingAttachments> incoming) {
+    context->incoming_ = std::move(incoming);
+  }
+  // The handler is done with what came with the request; the call is over.
+  static void DropIncoming(ServerContext* context) {
+    if (context->incoming_ != nullptr) context->incoming_.reset();
+  }
+  static void DropAttachments(ServerContext* context) {
+    if (context->outgoing_ != nullptr) context->outgoing_.reset();
+    DropIncoming(context);
   }
   // Marks the call as cancelled, and cancels the calls made on its behalf.
   static void Cancel(ServerContext* context);

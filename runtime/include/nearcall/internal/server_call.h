@@ -4,6 +4,8 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nearcall/buffer.h"
 #include "nearcall/internal/client_call.h"
 #include "nearcall/internal/message.h"
 #include "nearcall/server_context.h"
@@ -41,8 +43,12 @@ class ServerCall {
   virtual void FinishWithMessage(OutMessage message) = 0;
   // Ends the call with CANCELLED for its caller, and cancels it for its handler. Any thread, until the call is over.
   virtual void TryCancel() = 0;
-  // Has the call cancelled when its deadline passes, though nobody waits here. By the handler. (Driven calls are always.)
+  // Has the call cancelled when its deadline passes, though nobody waits here. By the handler. (Driven calls are
+  // always.)
   virtual void WatchDeadline() = 0;
+
+  // Memory that the caller can map, where that is possible. RESOURCE_EXHAUSTED.
+  virtual absl::StatusOr<Buffer> AllocateBuffer(size_t size) { return Buffer(size); }
 
   // --- Without blocking ---
 
