@@ -68,11 +68,7 @@ void GrpcAsyncStream::Drive() {
   context_.Detach();
   alarm_.Cancel();
   driver_->OnDone(status);
-  // What was posted last finds the call closed: this comes after it.
-  runner_->Post([this] {
-    const std::shared_ptr<const void> owner = std::move(owner_);
-    Unref();
-  });
+  Unref();
 }
 
 void GrpcAsyncStream::Unref() {
@@ -81,7 +77,15 @@ void GrpcAsyncStream::Unref() {
     MutexLock lock(&mu_);
     last = --refs_ == 0;
   }
-  if (last) delete this;
+  if (!last) return;
+  // Not here: this may be a thread of gRPC's. The call's context holds gRPC's channel, and the last to let go of that
+  // waits for gRPC's threads to end. A thread that so waits for itself gets an error, which gRPC 1.51 takes for its
+  // end: it frees the queue that the thread then goes on with. On the runner the owner still holds the channel; and
+  // what was posted before finds the call.
+  runner_->Post([this] {
+    const std::shared_ptr<const void> owner = std::move(owner_);
+    delete this;
+  });
 }
 
 // --- gRPC's reactions ---

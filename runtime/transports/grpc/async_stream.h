@@ -26,7 +26,8 @@ namespace nearcall::grpc_transport {
 // gRPC holds the call (AddHold) until no message follows: until then operations may be started from any thread.
 //
 // Threads: the Try functions are the driver's; gRPC's reactions and Wake come from any thread.
-// Lifetime: deletes itself when the driver, gRPC and the deadline's alarm have each let go of it.
+// Lifetime: deletes itself, on the channel's thread, when the driver, gRPC and the deadline's alarm have each let go of
+// it.
 class GrpcAsyncStream final : public internal::ClientCall,
                               public internal::CallWaker,
                               private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
