@@ -128,6 +128,8 @@ RULES = [
     ("the largest number", (request(detail=4095),), {}, OK),
     ("a larger one", (request(detail=4096),), {}, CLOSED),
     ("a method that is not served", (request(head=text(1, b"/a.B/C")),), {}, UNIMPLEMENTED),
+    ("a blank in its name", (request(head=text(1, b"/a.B/ C")),), {}, CLOSED),
+    ("a name that is no text", (request(head=text(1, b"/a.B/\xff")),), {}, CLOSED),
     # heads
     ("metadata", (request(head=metadata(b"key", b"value")),), {}, OK),
     ("binary metadata", (request(head=metadata(b"key-bin", b"\x00\xff")),), {}, OK),

@@ -2,7 +2,6 @@
 
 #include <map>
 
-#include "google/protobuf/any.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
@@ -14,6 +13,12 @@ namespace {
 constexpr uint32_t kCodeTag = 1 << 3 | 0;
 constexpr uint32_t kMessageTag = 2 << 3 | 2;
 constexpr uint32_t kDetailsTag = 3 << 3 | 2;
+
+// google.protobuf.Any, by hand as well: protobuf writes a line to stderr for each type_url that is not UTF-8, and a
+// peer's is anybody's.
+//   string type_url = 1; bytes value = 2;
+constexpr uint32_t kTypeUrlTag = 1 << 3 | 2;
+constexpr uint32_t kValueTag = 2 << 3 | 2;
 
 void WriteBytes(uint32_t tag, const std::string& bytes, google::protobuf::io::CodedOutputStream* out) {
   out->WriteVarint32(tag);
@@ -45,6 +50,29 @@ bool SkipField(uint32_t tag, google::protobuf::io::CodedInputStream* in) {
   }
 }
 
+std::string EncodeAny(const std::string& type_url, const std::string& value) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    WriteBytes(kTypeUrlTag, type_url, &out);
+    WriteBytes(kValueTag, value, &out);
+  }
+  return bytes;
+}
+
+bool DecodeAny(const std::string& bytes, std::string* type_url, std::string* value) {
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
+                                            static_cast<int>(bytes.size()));
+  while (const uint32_t tag = in.ReadTag()) {
+    const bool read = tag == kTypeUrlTag ? ReadBytes(&in, type_url)
+                      : tag == kValueTag ? ReadBytes(&in, value)
+                                         : SkipField(tag, &in);
+    if (!read) return false;
+  }
+  return in.ConsumedEntireMessage();
+}
+
 }  // namespace
 
 std::string EncodeRpcStatus(const absl::Status& status) {
@@ -59,12 +87,7 @@ std::string EncodeRpcStatus(const absl::Status& status) {
     out.WriteVarint32(kCodeTag);
     out.WriteVarint32(static_cast<uint32_t>(status.code()));
     WriteBytes(kMessageTag, std::string(status.message()), &out);
-    for (const auto& detail : details) {
-      google::protobuf::Any any;
-      any.set_type_url(detail.first);
-      any.set_value(detail.second);
-      WriteBytes(kDetailsTag, any.SerializeAsString(), &out);
-    }
+    for (const auto& detail : details) WriteBytes(kDetailsTag, EncodeAny(detail.first, detail.second), &out);
   }
   return bytes;
 }
@@ -84,10 +107,9 @@ absl::Status DecodeRpcStatus(absl::string_view bytes, absl::Status* status) {
     } else if (tag == kMessageTag) {
       read = ReadBytes(&in, &message);
     } else if (tag == kDetailsTag) {
-      std::string packed;
-      google::protobuf::Any any;
-      read = ReadBytes(&in, &packed) && any.ParseFromString(packed);
-      if (read) details[any.type_url()] = any.value();
+      std::string packed, type_url, value;
+      read = ReadBytes(&in, &packed) && DecodeAny(packed, &type_url, &value);
+      if (read) details[type_url] = value;
     } else {
       read = SkipField(tag, &in);
     }

@@ -30,6 +30,10 @@ const char* Objection(absl::string_view key, absl::string_view value) {
   return printable ? nullptr : "a value that is not printable ASCII needs a key that ends in -bin";
 }
 
+bool IsMethodName(absl::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
 void Write(const Metadata& metadata, Pairs* pairs) {
   for (const Metadata::Pair& pair : metadata) {
     protocol::MetadataPair* out = pairs->Add();
@@ -62,7 +66,14 @@ absl::Status CheckMetadata(const Metadata& metadata) {
   return absl::OkStatus();
 }
 
+absl::Status CheckMethodName(absl::string_view name) {
+  if (IsMethodName(name)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("method name \"", absl::CHexEscape(name), "\": a name is made of printable ASCII without blanks"));
+}
+
 absl::StatusOr<std::string> EncodeRequestHead(absl::string_view method, const Metadata& metadata) {
+  if (absl::Status status = CheckMethodName(method); !status.ok()) return status;
   protocol::RequestHead head;
   head.set_method(std::string(method));
   Write(metadata, head.mutable_metadata());
@@ -77,6 +88,7 @@ absl::StatusOr<std::string> EncodeRequestHead(absl::string_view method, const Me
 bool DecodeRequestHead(const void* data, size_t size, std::string* method, Metadata* metadata) {
   protocol::RequestHead head;
   if (!head.ParseFromArray(data, static_cast<int>(size))) return false;
+  if (!IsMethodName(head.method())) return false;
   *method = std::move(*head.mutable_method());
   return Read(head.metadata(), metadata);
 }

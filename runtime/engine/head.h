@@ -16,9 +16,13 @@ namespace nearcall {
 // INVALID_ARGUMENT names the first pair that may not travel, and why.
 absl::Status CheckMetadata(const Metadata& metadata);
 
-// `method` empty: the number in the frame says it. RESOURCE_EXHAUSTED when the head is larger than any frame carries.
+// INVALID_ARGUMENT: no method can have this name.
+absl::Status CheckMethodName(absl::string_view name);
+
+// `method` empty: the number in the frame says it. RESOURCE_EXHAUSTED when the head is larger than any frame carries,
+// INVALID_ARGUMENT as CheckMethodName.
 absl::StatusOr<std::string> EncodeRequestHead(absl::string_view method, const Metadata& metadata);
-// False when the bytes are no such head, or hold metadata that may not travel.
+// False when the bytes are no such head, or hold metadata or a name that may not travel.
 bool DecodeRequestHead(const void* data, size_t size, std::string* method, Metadata* metadata);
 
 // The head of a response that ends with `status`; empty when there is nothing to say. What does not fit is left out,

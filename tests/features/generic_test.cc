@@ -110,6 +110,26 @@ TEST_P(Generic, UnaryCalls) {
   EXPECT_EQ(stub.UnaryCall(&bad_context, kEcho, "\xff\xff", &response).code(), absl::StatusCode::kInvalidArgument);
 }
 
+// They are refused before they get to the connection, where they would end all calls.
+TEST_P(Generic, NamesThatNoMethodHas) {
+  StartServer();
+  GenericStub stub(CreateChannel(address()));
+  ClientContext open_context;
+  const std::unique_ptr<ClientGenericReaderWriter> open = stub.Call(&open_context, kChat);
+  for (const char* const name : {"/no.Service/N o", "/no.Service/No\n", "/no.Service/\xff", "/no.Service/\xc3\xa9"}) {
+    ClientContext context;
+    std::string response;
+    EXPECT_EQ(stub.UnaryCall(&context, name, "", &response).code(), absl::StatusCode::kInvalidArgument);
+    ClientContext stream_context;
+    EXPECT_EQ(stub.Call(&stream_context, name)->Finish().code(), absl::StatusCode::kInvalidArgument);
+  }
+  std::string echo;
+  EXPECT_TRUE(open->Write(PayloadWith("a", 1).SerializeAsString()));
+  EXPECT_TRUE(open->Read(&echo));
+  open->WritesDone();
+  EXPECT_EQ(open->Finish(), absl::OkStatus());
+}
+
 TEST_P(Generic, AsyncUnaryCalls) {
   StartServer();
   std::string response;

@@ -6,6 +6,7 @@
 
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/duration.pb.h"
+#include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "gtest/gtest.h"
 #include "nearcall/nearcall.h"
@@ -79,6 +80,18 @@ TEST(StatusDetails, RpcStatusIsProtobufs) {
   EXPECT_EQ(status.message(), "m");
   EXPECT_EQ(status.GetPayload("t/x"), absl::Cord("v"));
   EXPECT_EQ(EncodeRpcStatus(status), bytes.substr(0, 15));
+}
+
+TEST(StatusDetails, RpcStatusOfAnyBytes) {
+  static int lines = 0;
+  auto* const before = google::protobuf::SetLogHandler(
+      [](google::protobuf::LogLevel, const char*, int, const std::string&) { ++lines; });
+  absl::Status sent(absl::StatusCode::kAborted, "\xff\n"), status;
+  sent.SetPayload("\xfe", absl::Cord("\xfd"));
+  ASSERT_EQ(DecodeRpcStatus(EncodeRpcStatus(sent), &status), absl::OkStatus());
+  EXPECT_EQ(status, sent);
+  google::protobuf::SetLogHandler(before);
+  EXPECT_EQ(lines, 0) << "lines that protobuf wrote to stderr";
 }
 
 TEST(StatusDetails, MalformedRpcStatus) {

@@ -187,6 +187,17 @@ std::vector<ClientScript> HandshakeScripts() {
          socket.Send(FrameOf(FrameKind::kHello, {.extra = kMagic, .size = 0xffffffff}));
          socket.AwaitEnd();
        }},
+      {"HelloFromAnyBytes", kSockets, Nothing(), nullptr,
+       [](const std::string& address) {
+         protocol::Hello hello;
+         hello.set_min_version(kProtocolVersion);
+         hello.set_max_version(kProtocolVersion);
+         hello.add_carriers(protocol::SOCKET);
+         hello.set_agent("\xff\xfe");
+         RawSocket socket = RawSocket::ConnectTo(address);
+         socket.Send(FrameOf(FrameKind::kHello, {.extra = kMagic}, hello.SerializeAsString()));
+         EXPECT_TRUE(socket.ReceiveFrame(FrameKind::kWelcome));
+       }},
       {"HelloNestedTooDeep", kSockets, Nothing(), nullptr,
        [](const std::string& address) {
          RawSocket socket = RawSocket::ConnectTo(address);

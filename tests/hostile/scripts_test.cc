@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/stubs/logging.h"
 #include "gtest/gtest.h"
 #include "protos/testing/test_service.nearcall.h"
 #include "tests/hostile/script.h"
@@ -84,6 +87,27 @@ class GoodClient {
   std::thread thread_;
 };
 
+// That protobuf writes nothing to stderr, as it does for a `string` that is not UTF-8: nobody may flood our logs.
+class QuietProtobuf {
+ public:
+  QuietProtobuf() {
+    lines_ = 0;
+    before_ =
+        google::protobuf::SetLogHandler([](google::protobuf::LogLevel, const char*, int, const std::string& line) {
+          ++lines_;
+          fprintf(stderr, "protobuf says: %s\n", line.c_str());
+        });
+  }
+  ~QuietProtobuf() {
+    google::protobuf::SetLogHandler(before_);
+    EXPECT_EQ(lines_, 0) << "lines that a peer had protobuf write to stderr";
+  }
+
+ private:
+  static inline std::atomic<int> lines_{0};
+  google::protobuf::LogHandler* before_;
+};
+
 // --- Hostile clients ---
 
 class HostileClient : public TransportTest, public ::testing::WithParamInterface<Play<ClientScript>> {
@@ -92,6 +116,7 @@ class HostileClient : public TransportTest, public ::testing::WithParamInterface
 };
 
 TEST_P(HostileClient, HarmsNobody) {
+  const QuietProtobuf quiet;
   const ClientScript& script = GetParam().script;
   ServerOptions options;
   if (script.with != nullptr) script.with(&options);
@@ -188,6 +213,7 @@ class HostileServer : public TransportTest, public ::testing::WithParamInterface
 };
 
 TEST_P(HostileServer, FailsItsOwnCallsAlone) {
+  const QuietProtobuf quiet;
   const ServerScript& script = GetParam().script;
   StartServer();
   GoodClient good(address());

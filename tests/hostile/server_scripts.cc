@@ -34,10 +34,10 @@ std::function<void(RawSocket*)> Answer(const std::string& bytes, bool hangs_up =
   };
 }
 
-std::string Refusal(uint32_t code) {
+std::string Refusal(uint32_t code, const std::string& why = "no") {
   protocol::Welcome welcome;
   welcome.set_code(code);
-  welcome.set_message("no");
+  welcome.set_message(why);
   const std::string payload = welcome.SerializeAsString();
   return FrameOf(FrameKind::kWelcome, {.extra = kMagic}, payload);
 }
@@ -111,6 +111,7 @@ std::vector<ServerScript> WelcomeScripts() {
        nullptr,
        Answer(FrameOf(FrameKind::kWelcome, {.extra = kMagic}, Nested(1000)))},
       {"ARefusalWithAnUnknownCode", kAll, {StatusCode::kUnknown}, nullptr, Answer(Refusal(4711))},
+      {"ARefusalOfAnyBytes", kAll, {StatusCode::kAborted}, nullptr, Answer(Refusal(10, "\xff\n%s%n"))},
       {"NoCallsAtAll", kSockets, {StatusCode::kInternal}, nullptr, Answer(Welcome(protocol::SOCKET, 0))},
       {"ACarrierThatWasNotAskedFor", kSockets, {StatusCode::kInternal}, nullptr, Answer(Welcome(protocol::RING))},
       {"TheSocketInsteadOfTheRing", kRing, {StatusCode::kInternal}, nullptr, Answer(Welcome(protocol::SOCKET))},
@@ -195,6 +196,8 @@ std::vector<ServerScript> AnswerScripts() {
        })},
       {"MetadataThatMayNotTravel", kAll, broken,
        Say([](uint32_t call) { return Frames{Response(5, HeadWithMetadata("KEY", "\n"), "", call)}; })},
+      {"MetadataOfAnyBytes", kAll, broken,
+       Say([](uint32_t call) { return Frames{Response(5, HeadWithMetadata("\xff\xfe", "value"), "", call)}; })},
       {"AStatusOfAnyBytes", kAll, {StatusCode::kNotFound}, Say([](uint32_t call) {
          return Frames{Response(5, HeadOf("\xff\n%s%n"), "", call)};
        })},

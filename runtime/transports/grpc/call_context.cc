@@ -87,6 +87,7 @@ absl::Status CheckCall(const ClientContext& context, absl::string_view method, i
   if (deadline != kNever && MonotonicNanos() >= deadline) {
     return absl::DeadlineExceededError("the deadline had passed before the call began");
   }
+  if (absl::Status status = CheckMethodName(method); !status.ok()) return status;
   if (context.metadata().empty()) return absl::OkStatus();
   if (absl::Status status = CheckMetadata(context.metadata()); !status.ok()) return status;
   return EncodeRequestHead(method, context.metadata()).status();  // only whether it is too large
