@@ -11,8 +11,10 @@ import sys
 from protocol_example import (END_STREAM, HAS_MESSAGE, HAS_TIMEOUT, HELLO, MAGIC, PING, PONG, REQUEST, RESPONSE, SOCKET,
                               WELCOME, number, parse, text, varint)
 
-MESSAGE, HEADERS, CANCEL, CREDIT, GOAWAY = 4, 5, 7, 8, 9
+MESSAGE, HEADERS, CANCEL, CREDIT, GOAWAY, ATTACHMENT, RELEASE, FORGET = 4, 5, 7, 8, 9, 12, 13, 14
 NO_MESSAGE = 8
+DESCRIPTOR = 64
+BYTES, BUFFER, FD = 0, 1, 2
 RING = 2
 CLOSED = "closed"
 CALL = 1 << 16
@@ -31,6 +33,10 @@ def request(head=NAME, message=WORLD, flags=HAS_MESSAGE | END_STREAM, detail=1, 
 
 def message(payload, flags=0, extra=0, call=CALL):
     return frame(MESSAGE, payload, flags, 0, call, extra)
+
+
+def attachment(payload, extra=0, type=BYTES, flags=0, call=CALL):
+    return frame(ATTACHMENT, payload, flags, type, call, extra)
 
 
 def metadata(key, value):
@@ -100,7 +106,7 @@ RULES = [
     ("a size less than a header", (struct.pack("<IBBHII", 15, PING, 0, 0, 0, 0),), {}, CLOSED),
     ("a size over the limit", (struct.pack("<IBBHII", 65537, PING, 0, 0, 0, 0),), {}, CLOSED),
     ("kind 0", (frame(0),), {}, CLOSED),
-    ("an unknown kind", (frame(12),), {}, CLOSED),
+    ("an unknown kind", (frame(15),), {}, CLOSED),
     ("an unknown flag", (request(flags=0x45),), {}, CLOSED),
     ("a request of call 0", (request(call=0),), {}, CLOSED),
     ("a ping of a call", (frame(PING, call=CALL),), {}, CLOSED),
@@ -147,6 +153,22 @@ RULES = [
     ("an end without a message", (REQUEST_ONLY, message(b"", NO_MESSAGE | END_STREAM)), {}, INVALID_ARGUMENT),
     ("not of the method's type", (request(message=b"\xff"),), {}, INVALID_ARGUMENT),
     ("too much credit", (REQUEST_ONLY, *[frame(CREDIT, call=CALL, extra=2**32 - 1)] * 260), {}, CLOSED),
+    # attachments
+    ("attached bytes", (attachment(b"abc"), request()), {}, OK),
+    ("in parts", (attachment(b"abc", 4), attachment(b"defg"), request()), {}, OK),
+    ("parts that do not fit", (attachment(b"abc", 4), attachment(b"defg", 1)), {}, CLOSED),
+    ("a request in the middle", (attachment(b"abc", 4), request()), {}, CLOSED),
+    ("attached to an open call", (REQUEST_ONLY, attachment(b"abc")), {}, CLOSED),
+    ("attached to a call that is given up", (attachment(b"abc", 4), frame(CANCEL, call=CALL), request(call=2 * CALL)), {}, OK),
+    ("attached in a slot too many", (attachment(b"abc", call=CALL | 1024),), {}, CLOSED),
+    ("64 attachments", (*[attachment(b"")] * 64, request()), {}, OK),
+    ("65 attachments", (*[attachment(b"")] * 65, request()), {}, CLOSED),
+    ("an unknown type", (attachment(b"", type=3),), {}, CLOSED),
+    ("a buffer that was not sent", (attachment(struct.pack("<Q", 1), 0, BUFFER),), {}, CLOSED),
+    ("a buffer's descriptor that did not come", (attachment(struct.pack("<Q", 1), 0, BUFFER, DESCRIPTOR),), {}, CLOSED),
+    ("a descriptor without its flag", (attachment(b"", 0, FD),), {}, CLOSED),
+    ("a release of no loan", (frame(RELEASE, extra=3),), {}, CLOSED),
+    ("a forget of no buffer", (frame(FORGET, extra=3),), {}, CLOSED),
     # deadlines
     ("a timeout", (request(flags=HAS_MESSAGE | HAS_TIMEOUT | END_STREAM, timeout=struct.pack("<Q", 10**9)),), {}, OK),
     ("no time for ever", (request(flags=HAS_MESSAGE | HAS_TIMEOUT | END_STREAM, timeout=b"\xff" * 8),), {}, OK),

@@ -51,7 +51,9 @@ void SendWith(Peer* peer, const std::string& frame, const std::vector<int>& fds)
 Fd Memory(size_t size, unsigned seals, unsigned flags = MFD_ALLOW_SEALING) {
   Fd fd(memfd_create("hostile", MFD_CLOEXEC | flags));
   EXPECT_EQ(ftruncate(fd.get(), static_cast<off_t>(size)), 0);
-  if (seals != 0) EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
+  if (seals != 0) {
+    EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
+  }
   return fd;
 }
 
