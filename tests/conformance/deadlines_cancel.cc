@@ -128,6 +128,10 @@ TEST_P(Conformance, CancelEndsACallThatWaits) {
 // that the carrier has no room for.
 TEST_P(Conformance, CancelArrivesThoughTheCarrierIsFull) {
   if (!server_elsewhere()) GTEST_SKIP() << "the server is in this process";
+  if (!mechanism().exact_windows && GetParam().stub == Form::kBlocking) {
+    GTEST_SKIP()
+        << "gRPC keeps a cancelled write until its connection's bytes are out, if its flow control lets that many go";
+  }
   ServerOptions options;
   options.max_receive_message_bytes = -1;
   StartServer(options);
