@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "nearcall/nearcall.h"
 #include "protos/testing/test_service.nearcall.h"
+#include "tests/testing/attached.h"
 #include "tests/testing/process.h"
 #include "tests/testing/resources.h"
 #include "tests/testing/roles.h"
@@ -77,7 +78,7 @@ class Failures : public TransportTest, public ::testing::WithParamInterface<cons
     address_ = ready.substr(6);
     return process;
   }
-  // A unary call, a stream, and a message in fragments.
+  // A unary call, one with attachments, a stream, and a message in fragments.
   absl::Status CallAll(const std::shared_ptr<Channel>& channel) {
     const auto stub = TestService::NewStub(channel);
     for (const size_t size : {100u, 300'000u}) {
@@ -87,11 +88,32 @@ class Failures : public TransportTest, public ::testing::WithParamInterface<cons
       if (!reply.ok()) return reply.status();
       EXPECT_EQ(reply->data(), request.data());
     }
+    if (absl::Status status = CallWithAttachments(channel.get(), stub.get()); !status.ok()) return status;
     ClientContext context;
     const auto stream = stub->Chat(&context);
     Payload message;
     if (stream->Write(message) && stream->Read(&message)) stream->WritesDone();
     return stream->Finish();
+  }
+  // Buffers each way, and a descriptor each way where the transport passes them.
+  absl::Status CallWithAttachments(Channel* channel, TestService::Stub* stub) {
+    const absl::StatusOr<Buffer> buffer = channel->AllocateBuffer(10'000);
+    if (!buffer.ok()) return buffer.status();
+    FillWithPattern(*buffer);
+    ClientContext context;
+    context.Attach(*buffer);
+    AttachRequest request;
+    request.add_sizes(5'000);
+    if (mechanism().passes_fds) {
+      context.AttachFd(STDERR_FILENO);
+      request.set_files(1);
+    }
+    AttachReply reply;
+    if (absl::Status status = stub->Attach(&context, request, &reply); !status.ok()) return status;
+    EXPECT_TRUE(reply.buffers_size() == 1 && reply.buffers(0).pattern());
+    EXPECT_TRUE(context.attachments().size() == 1 && HasPattern(context.attachments()[0]));
+    EXPECT_EQ(context.attached_fd_count(), mechanism().passes_fds ? 1u : 0u);
+    return absl::OkStatus();
   }
   void ExpectClear(const absl::Status& status) {
     if (status.ok()) return;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -87,9 +88,35 @@ void EveryKindOfBuffer(const std::string& address) {
   }
 }
 
-std::shared_ptr<SharedMemory> GoodMemory() { return *SharedMemory::Create(8192); }
-
 std::string AttachRequestFor(uint32_t call = kCall) { return Request("Attach", "", call); }
+
+// The process can open nothing more while the descriptors come: the call fails, and the next one has them.
+void NoDescriptorLeft(Peer* peer, int fd) {
+  for (const int type : {int{kBuffer}, int{kFd}}) {
+    const uint32_t fails = CallId(0, static_cast<uint32_t>(2 * type + 1)),
+                   works = CallId(0, static_cast<uint32_t>(2 * type + 2));
+    const auto send = [&](uint32_t call) {
+      SendWith(peer,
+               type == kBuffer ? BufferFrame(100, 3, kDescriptor, call) : Attachment(kFd, "", 0, kDescriptor, call),
+               {fd});
+      peer->Send(AttachRequestFor(call));
+    };
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit low = before;
+    const int next = fcntl(0, F_DUPFD_CLOEXEC, 0);  // the limit is on numbers: all below this one are taken
+    close(next);
+    low.rlim_cur = static_cast<rlim_t>(next);
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    send(fails);
+    EXPECT_EQ(peer->AwaitResponse(fails), static_cast<int>(StatusCode::kResourceExhausted));
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    send(works);
+    EXPECT_EQ(peer->AwaitResponse(works), 0);
+  }
+}
+
+std::shared_ptr<SharedMemory> GoodMemory() { return *SharedMemory::Create(8192); }
 
 }  // namespace
 
@@ -176,6 +203,7 @@ std::vector<ClientScript> AttachmentScripts() {
                 for (uint32_t i = 0; i < 20; ++i) SendWith(peer, Attachment(kFd, "", 0, kDescriptor), {fd});
                 peer->Send(AttachRequestFor());
               }),
+      with_fd("NoDescriptorLeft", Served(), NoDescriptorLeft),
       with_fd("AnFdWithAPayload", HungUp(),
               [](Peer* peer, int fd) { SendWith(peer, Attachment(kFd, "a", 0, kDescriptor), {fd}); }),
       with_fd("BytesWithADescriptor", HungUp(),
