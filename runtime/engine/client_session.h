@@ -256,11 +256,7 @@ SendResult ClientSession<W>::SendAttached(const internal::OutgoingAttachments& a
 
 template <Wire W>
 void ClientSession<W>::SendNotice(FrameKind kind, uint32_t buffer, uint16_t detail) {
-  FrameHeader header{};
-  header.kind = static_cast<uint8_t>(kind);
-  header.detail = detail;
-  header.extra = buffer;
-  if (!sender_.SendNow(header, nullptr, 0)) wire_->Shutdown();
+  if (!sender_.SendNow(kind, 0, buffer, detail)) wire_->Shutdown();
   reactor_->LookAfterUnsent();
 }
 

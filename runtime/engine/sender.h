@@ -175,9 +175,10 @@ class Sender {
   }
 
   // The same for a frame that is all header.
-  bool SendNow(FrameKind kind, uint32_t call, uint32_t extra = 0) {
+  bool SendNow(FrameKind kind, uint32_t call, uint32_t extra = 0, uint16_t detail = 0) {
     FrameHeader header{};
     header.kind = static_cast<uint8_t>(kind);
+    header.detail = detail;
     header.call = call;
     header.extra = extra;
     return SendNow(header, nullptr, 0);

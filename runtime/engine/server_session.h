@@ -460,11 +460,7 @@ void ServerSession<W>::SendCredit(uint32_t id, uint32_t bytes) {
 
 template <Wire W>
 void ServerSession<W>::SendNotice(FrameKind kind, uint32_t buffer, uint16_t detail) {
-  FrameHeader header{};
-  header.kind = static_cast<uint8_t>(kind);
-  header.detail = detail;
-  header.extra = buffer;
-  if (!sender_.SendNow(header, nullptr, 0)) wire_->Shutdown();
+  if (!sender_.SendNow(kind, 0, buffer, detail)) wire_->Shutdown();
 }
 
 template <Wire W>

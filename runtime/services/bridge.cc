@@ -4,20 +4,10 @@
 #include <string>
 #include <utility>
 
-#include "runtime/base/fd.h"
+#include "nearcall/internal/attachments.h"
 
 namespace nearcall {
 namespace {
-
-// What came beside the one goes beside the other, where that can carry it.
-template <class From, class To>
-void PassAttachments(From* from, To* to) {
-  for (const Buffer& buffer : from->attachments()) to->Attach(buffer);
-  for (size_t i = 0; i < from->attached_fd_count(); ++i) {
-    const Fd fd(from->TakeAttachedFd(i));
-    to->AttachFd(fd.get());
-  }
-}
 
 // One call: what comes from the caller is written to the upstream server before the next message is read, and the other
 // way round, so that a slow end slows the other one down.
@@ -28,7 +18,7 @@ class Relay final : public ServerGenericBidiReactor {
   Relay(GenericStub* upstream, CallbackServerContext* context)
       : context_(context), onward_(ClientContext::FromServerContext(*context)), upstream_(this) {
     for (const Metadata::Pair& pair : context->client_metadata()) onward_->AddMetadata(pair.first, pair.second);
-    PassAttachments(context, onward_.get());
+    internal::PassAttachments(context, onward_.get());
     upstream->PrepareCall(onward_.get(), context->method(), &upstream_);
     upstream_.AddHold();  // the caller's reactions start operations on it
     upstream_.StartRead(&response_);
@@ -76,7 +66,7 @@ class Relay final : public ServerGenericBidiReactor {
     for (const Metadata::Pair& pair : onward_->GetServerTrailingMetadata()) {
       context_->AddTrailingMetadata(pair.first, pair.second);
     }
-    PassAttachments(onward_.get(), context_);
+    internal::PassAttachments(onward_.get(), context_);
     onward_ = nullptr;  // before the context that it belongs to
     Finish(status);
   }

@@ -23,16 +23,6 @@ Fd FileWith(absl::string_view text);
 // What the file holds.
 std::string TextIn(int fd);
 
-// Attaches to `to` what came with `from`: contexts of either side.
-template <class From, class To>
-void PassAttachments(From* from, To* to) {
-  for (const Buffer& buffer : from->attachments()) to->Attach(buffer);
-  for (size_t i = 0; i < from->attached_fd_count(); ++i) {
-    const Fd fd(from->TakeAttachedFd(i));
-    to->AttachFd(fd.get());
-  }
-}
-
 }  // namespace nearcall::testing
 
 #endif  // NEARCALL_TESTS_TESTING_ATTACHED_H_

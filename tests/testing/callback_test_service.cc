@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "nearcall/internal/attachments.h"
 
 namespace nearcall::testing {
 namespace {
@@ -124,7 +125,7 @@ class DownReactor final : public ServerWriteReactor<Payload> {
 class ChatReactor final : public ServerBidiReactor<Payload, Payload> {
  public:
   explicit ChatReactor(CallbackServerContext* context) {
-    PassAttachments(context, context);
+    internal::PassAttachments(context, context);
     StartRead(&message_);
   }
   void OnReadDone(bool ok) override { ok ? StartWrite(&message_) : Finish(absl::OkStatus()); }

@@ -7,6 +7,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "nearcall/internal/attachments.h"
 #include "tests/testing/callback_test_service.h"
 #include "tests/testing/services.h"
 
@@ -166,7 +167,7 @@ absl::Status TestServiceImpl::Down(ServerContext* context, const DownRequest* re
 }
 
 absl::Status TestServiceImpl::Chat(ServerContext* context, ServerReaderWriter<Payload, Payload>* stream) {
-  PassAttachments(context, context);
+  internal::PassAttachments(context, context);
   Payload message;
   while (stream->Read(&message)) {
     if (!stream->Write(message)) return absl::AbortedError("the reader is gone");
