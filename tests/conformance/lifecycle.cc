@@ -240,6 +240,24 @@ TEST_P(Conformance, AServerIsKilledInTheMiddleOfCalls) {
   Await([&] { return stub->Echo(Payload(), wait).ok(); });
 }
 
+// What lies in the ring of a server that has died can be told from what it has taken.
+TEST_P(Conformance, ACallThatNoServerHasReadIsSurelyNotSeen) {
+  if (!server_elsewhere()) GTEST_SKIP() << "the server is in this process";
+  if (mechanism().carries != "shm") GTEST_SKIP() << "of a socket nobody can tell what was read";
+  TestServer* const server = StartServer();
+  const Stub stub = Connect();
+  ExpectServes(stub.get());
+  kill(server->pid(), SIGSTOP);
+  AwaitStopped(server->pid());
+  ClientContext context;
+  const auto stream = stub->Chat(&context);
+  EXPECT_TRUE(stream->Write(PayloadOf(1)));
+  KillServer(server);
+  const absl::Status status = stream->Finish();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_TRUE(SurelyNotSeen(status)) << status;
+}
+
 TEST_P(Conformance, AServerIsKilledUnderLoad) {
   if (!server_elsewhere()) GTEST_SKIP() << "the server is in this process";
   TestServer* server = StartServer();
