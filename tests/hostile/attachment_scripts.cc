@@ -39,16 +39,6 @@ std::string BufferFrame(uint64_t size, uint32_t buffer, uint8_t flags, uint32_t 
 }
 std::string Notice(FrameKind kind, uint32_t buffer) { return FrameOf(kind, {.extra = buffer}); }
 
-// A frame and the descriptors that go with it, whatever carries them.
-void SendWith(Peer* peer, const std::string& frame, const std::vector<int>& fds) {
-  if (dynamic_cast<RingPeer*>(peer) != nullptr) {
-    peer->socket()->SendWithFds("d", fds);
-    peer->Send(frame);
-  } else {
-    peer->socket()->SendWithFds(frame, fds);
-  }
-}
-
 Fd Memory(size_t size, unsigned seals, unsigned flags = MFD_ALLOW_SEALING) {
   Fd fd(memfd_create("hostile", MFD_CLOEXEC | flags));
   EXPECT_EQ(ftruncate(fd.get(), static_cast<off_t>(size)), 0);
@@ -83,7 +73,7 @@ void EveryKindOfBuffer(const std::string& address) {
   for (const Fd& fd : NoBuffers()) {
     const std::unique_ptr<Peer> peer = ConnectPeer(address);
     ASSERT_NE(peer, nullptr);
-    SendWith(peer.get(), BufferFrame(1, 0, kDescriptor), {fd.get()});
+    peer->SendWithFds(BufferFrame(1, 0, kDescriptor), {fd.get()});
     peer->AwaitEnd();
   }
 }
@@ -96,9 +86,8 @@ void NoDescriptorLeft(Peer* peer, int fd) {
     const uint32_t fails = CallId(0, static_cast<uint32_t>(2 * type + 1)),
                    works = CallId(0, static_cast<uint32_t>(2 * type + 2));
     const auto send = [&](uint32_t call) {
-      SendWith(peer,
-               type == kBuffer ? BufferFrame(100, 3, kDescriptor, call) : Attachment(kFd, "", 0, kDescriptor, call),
-               {fd});
+      peer->SendWithFds(
+          type == kBuffer ? BufferFrame(100, 3, kDescriptor, call) : Attachment(kFd, "", 0, kDescriptor, call), {fd});
       peer->Send(AttachRequestFor(call));
     };
     rlimit before;
@@ -176,43 +165,43 @@ std::vector<ClientScript> AttachmentScripts() {
        nullptr, [](ServerOptions* options) { options->max_buffered_bytes_per_connection = 100'000; }},
       {"EveryKindOfBuffer", kUnixOrRing, ClientScript::Nothing(), nullptr, EveryKindOfBuffer},
       with_fd("ABufferSmallerThanItSays", HungUp(),
-              [](Peer* peer, int fd) { SendWith(peer, BufferFrame(8193, 0, kDescriptor), {fd}); }),
+              [](Peer* peer, int fd) { peer->SendWithFds(BufferFrame(8193, 0, kDescriptor), {fd}); }),
       with_fd("ABufferNumberTooLarge", HungUp(),
-              [](Peer* peer, int fd) { SendWith(peer, BufferFrame(1, kMaxBuffers, kDescriptor), {fd}); }),
+              [](Peer* peer, int fd) { peer->SendWithFds(BufferFrame(1, kMaxBuffers, kDescriptor), {fd}); }),
       with_fd("AForgetOfABufferInUse", HungUp(),
               [](Peer* peer, int fd) {
-                SendWith(peer, BufferFrame(1, 0, kDescriptor), {fd});
+                peer->SendWithFds(BufferFrame(1, 0, kDescriptor), {fd});
                 peer->Send(Notice(FrameKind::kForget, 0));
               }),
       // It costs a descriptor while it is looked at, and a mapping once.
       with_fd("OneBufferAThousandTimes", Served(),
               [](Peer* peer, int fd) {
                 for (uint32_t i = 1; i <= 1000; ++i) {
-                  SendWith(peer, BufferFrame(100, 7, kDescriptor, CallId(0, i)), {fd});
+                  peer->SendWithFds(BufferFrame(100, 7, kDescriptor, CallId(0, i)), {fd});
                   peer->Send(AttachRequestFor(CallId(0, i)));
                   EXPECT_EQ(peer->AwaitResponse(CallId(0, i)), 0);
                 }
               }),
       with_fd("BuffersBeyondTheLimit", Answered(StatusCode::kResourceExhausted),
               [](Peer* peer, int fd) {
-                for (uint32_t i = 0; i < 5; ++i) SendWith(peer, BufferFrame(100, i, kDescriptor), {fd});
+                for (uint32_t i = 0; i < 5; ++i) peer->SendWithFds(BufferFrame(100, i, kDescriptor), {fd});
                 peer->Send(AttachRequestFor());
               }),
       with_fd("FdsBeyondTheLimit", Answered(StatusCode::kResourceExhausted),
               [](Peer* peer, int fd) {
-                for (uint32_t i = 0; i < 20; ++i) SendWith(peer, Attachment(kFd, "", 0, kDescriptor), {fd});
+                for (uint32_t i = 0; i < 20; ++i) peer->SendWithFds(Attachment(kFd, "", 0, kDescriptor), {fd});
                 peer->Send(AttachRequestFor());
               }),
       with_fd("NoDescriptorLeft", Served(), NoDescriptorLeft),
       with_fd("AnFdWithAPayload", HungUp(),
-              [](Peer* peer, int fd) { SendWith(peer, Attachment(kFd, "a", 0, kDescriptor), {fd}); }),
+              [](Peer* peer, int fd) { peer->SendWithFds(Attachment(kFd, "a", 0, kDescriptor), {fd}); }),
       with_fd("BytesWithADescriptor", HungUp(),
-              [](Peer* peer, int fd) { SendWith(peer, Attachment(kBytes, "a", 0, kDescriptor), {fd}); }),
+              [](Peer* peer, int fd) { peer->SendWithFds(Attachment(kBytes, "a", 0, kDescriptor), {fd}); }),
       // One descriptor is wanted; the kernel closes the others.
       with_fd("AFloodWithEachFd", Served(),
               [](Peer* peer, int fd) {
                 for (uint32_t i = 1; i <= 100; ++i) {
-                  SendWith(peer, Attachment(kFd, "", 0, kDescriptor, CallId(0, i)), std::vector<int>(253, fd));
+                  peer->SendWithFds(Attachment(kFd, "", 0, kDescriptor, CallId(0, i)), std::vector<int>(253, fd));
                   peer->Send(AttachRequestFor(CallId(0, i)));
                   EXPECT_EQ(peer->AwaitResponse(CallId(0, i)), 0);
                 }
@@ -261,7 +250,7 @@ std::vector<ServerScript> AttachmentServerScripts() {
       {"AnUnsealedBuffer", kUnixOrRing, broken,
        [](Peer* peer, uint32_t call) {
          const Fd memory = Memory(8192, 0);
-         SendWith(peer, BufferFrame(1, 0, kDescriptor, call), {memory.get()});
+         peer->SendWithFds(BufferFrame(1, 0, kDescriptor, call), {memory.get()});
          peer->AwaitEnd();
        }},
       {"AttachmentsBeyondTheQuota",

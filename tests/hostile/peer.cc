@@ -75,10 +75,9 @@ bool RingPeer::HasRoom(size_t size) const {
 }
 
 bool RingPeer::Pause() {
-  pollfd poll_fd{socket_.fd(), POLLIN, 0};
-  if (poll(&poll_fd, 1, 1) <= 0) return true;
-  char byte;
-  return recv(socket_.fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
+  // Not by what lies there to be read: descriptors that came with attachments stay there.
+  pollfd poll_fd{socket_.fd(), POLLRDHUP, 0};
+  return poll(&poll_fd, 1, 1) <= 0;
 }
 
 void RingPeer::Send(const std::string& bytes) {
@@ -95,6 +94,11 @@ void RingPeer::Send(const std::string& bytes) {
   next_word().exchange(size);
   tail_ += stride;
   if (theirs_.control()->sleep_epoch.load() % 2 != 0) Wake();
+}
+
+void RingPeer::SendWithFds(const std::string& bytes, const std::vector<int>& fds) {
+  socket_.SendWithFds("d", fds);
+  Send(bytes);
 }
 
 bool RingPeer::Receive(FrameHeader* header, std::string* payload) {

@@ -25,6 +25,8 @@ class Peer {
 
   // Sends one frame, whatever its header says; on a socket, any bytes. Never reads.
   virtual void Send(const std::string& bytes) = 0;
+  // The same with descriptors, which go where the carrier has them go; copies.
+  virtual void SendWithFds(const std::string& bytes, const std::vector<int>& fds) = 0;
   // The next frame; false when the other side has hung up.
   virtual bool Receive(FrameHeader* header, std::string* payload) = 0;
   // Reads until the other side has hung up.
@@ -38,6 +40,7 @@ class SocketPeer final : public Peer {
  public:
   explicit SocketPeer(RawSocket socket) : socket_(std::move(socket)) {}
   void Send(const std::string& bytes) override { socket_.Send(bytes); }
+  void SendWithFds(const std::string& bytes, const std::vector<int>& fds) override { socket_.SendWithFds(bytes, fds); }
   bool Receive(FrameHeader* header, std::string* payload) override;
   RawSocket* socket() override { return &socket_; }
 
@@ -64,6 +67,7 @@ class RingPeer final : public Peer {
   RingPeer(RawSocket socket, Offer offer, std::vector<Fd> received);
 
   void Send(const std::string& bytes) override;
+  void SendWithFds(const std::string& bytes, const std::vector<int>& fds) override;
   bool Receive(FrameHeader* header, std::string* payload) override;
   RawSocket* socket() override { return &socket_; }
 
