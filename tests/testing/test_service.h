@@ -19,7 +19,7 @@ namespace nearcall::testing {
 // The service of test_service.proto.
 //
 // Threads: thread-safe. Blocks where the proto says so.
-class TestServiceImpl final : public TestService::Service {
+class TestServiceImpl : public TestService::Service {
  public:
   absl::Status Echo(ServerContext*, const Payload* request, Payload* response) override;
   absl::Status Produce(ServerContext*, const Payload* request, Payload* response) override;
