@@ -240,8 +240,11 @@ int Soak::Run() {
   }
   over_ = true;
   for (std::thread& caller : callers) caller.join();
-  const auto grew = [](const Sample& from, const Sample& to) {
-    return to.fds > from.fds || to.threads > from.threads || to.kb > from.kb + from.kb / 4 + 8 * 1024;
+  // In a short run the large messages that happen to meet set the allocator's peak, which may come in either part: there
+  // only what a few kilobytes for each call come to is told from it.
+  const long slack_kb = (parts > 2 ? 8 : 32) * 1024;
+  const auto grew = [slack_kb](const Sample& from, const Sample& to) {
+    return to.fds > from.fds || to.threads > from.threads || to.kb > from.kb + from.kb / 4 + slack_kb;
   };
   const bool leaks = grew(first_own, own) || grew(first_server, server);
   printf("%s, %s\n", counts_.wrong == 0 ? "nothing wrong" : "WRONG", leaks ? "GREW" : "nothing grew");
