@@ -223,18 +223,22 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
     }
     if (inline_message) request->message.SerializeTo(to);
   };
-  if (const internal::OutgoingAttachments* attached = internal::ClientContextAccess::outgoing(*context)) {
+  SendResult result = SendResult::kSent;
+  const internal::OutgoingAttachments* const attached = internal::ClientContextAccess::outgoing(*context);
+  if (attached != nullptr) {
     *error = CheckAttachments(*attached, wire_->passes_fds(), options_.peer->transport);
     if (!error->ok()) return SendResult::kAborted;
-    if (const SendResult sent = SendAttached(*attached, context, id, deadline); sent != SendResult::kSent) return sent;
+    result = SendAttached(*attached, context, id, deadline);
   }
-  NEARCALL_STEP("client.request");
-  SendResult result = sender_.Send(header, fill, deadline, aborted, &call->position, context);
-  NEARCALL_STEP("client.request.sent");
+  if (result == SendResult::kSent) {
+    NEARCALL_STEP("client.request");
+    result = sender_.Send(header, fill, deadline, aborted, &call->position, context);
+    NEARCALL_STEP("client.request.sent");
+  }
   if (result == SendResult::kSent && numbered && !known) {
     announced_[number / 64].fetch_or(bit, std::memory_order_relaxed);
   }
-  if (result != SendResult::kSent && internal::ClientContextAccess::outgoing(*context) != nullptr) SendCancel(id);
+  if (result != SendResult::kSent && attached != nullptr) SendCancel(id);  // the server forgets what it has of them
   if (result != SendResult::kSent || request == nullptr || inline_message) return result;
   result = SendMessage(&sender_, id, frame_flags::kEndStream, *request, deadline, aborted, &call->position, context);
   // The server has seen the request: whatever stopped the message, the call ends by answer or by cancellation.
@@ -245,13 +249,10 @@ template <Wire W>
 SendResult ClientSession<W>::SendAttached(const internal::OutgoingAttachments& attached, ClientContext* context,
                                           uint32_t id, int64_t deadline) {
   const auto aborted = [&] { return internal::ClientContextAccess::cancelled(*context); };
-  const SendResult sent =
-      SendAttachments(attached, id, wire_->passes_fds(), std::min(sender_.MaxFrame(0), kMaxFrameSize), lent_.get(),
-                      [&](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
-                        return sender_.Send(header, fill, deadline, aborted, nullptr, context, /*hold=*/false, fd);
-                      });
-  if (sent != SendResult::kSent) SendCancel(id);  // the server forgets what it has of them
-  return sent;
+  return SendAttachments(attached, id, wire_->passes_fds(), std::min(sender_.MaxFrame(0), kMaxFrameSize), lent_.get(),
+                         [&](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
+                           return sender_.Send(header, fill, deadline, aborted, nullptr, context, /*hold=*/false, fd);
+                         });
 }
 
 template <Wire W>
