@@ -81,10 +81,8 @@ absl::StatusOr<size_t> SharedMemory::SizeOf(const Fd& fd) {
   return size;
 }
 
-absl::StatusOr<std::shared_ptr<SharedMemory>> SharedMemory::Open(Fd fd) {
-  const absl::StatusOr<size_t> size = SizeOf(fd);
-  if (!size.ok()) return size.status();
-  absl::StatusOr<std::shared_ptr<SharedMemory>> memory = Map(std::move(fd), *size, PROT_READ, MAP_SHARED);
+absl::StatusOr<std::shared_ptr<SharedMemory>> SharedMemory::Open(Fd fd, size_t size) {
+  absl::StatusOr<std::shared_ptr<SharedMemory>> memory = Map(std::move(fd), size, PROT_READ, MAP_SHARED);
   if (memory.ok()) (*memory)->fd_.reset();
   return memory;
 }

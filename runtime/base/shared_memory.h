@@ -32,11 +32,10 @@ class SharedMemory {
   // At least `size` bytes of ours, all of them allocated, mapped for writing. RESOURCE_EXHAUSTED when there is no
   // memory.
   static absl::StatusOr<std::shared_ptr<SharedMemory>> Create(size_t size);
-  // Maps a peer's for reading, and lets the descriptor go. INVALID_ARGUMENT when it is anything but a sealed memfd with
-  // memory behind each of its bytes.
-  static absl::StatusOr<std::shared_ptr<SharedMemory>> Open(Fd fd);
-  // The size that Open would map; what Open says otherwise.
+  // The size of a peer's. INVALID_ARGUMENT when it is anything but a sealed memfd with memory behind each of its bytes.
   static absl::StatusOr<size_t> SizeOf(const Fd& fd);
+  // Maps it for reading, and lets the descriptor go. `size` is what SizeOf said. RESOURCE_EXHAUSTED.
+  static absl::StatusOr<std::shared_ptr<SharedMemory>> Open(Fd fd, size_t size);
 
   SharedMemory(const SharedMemory&) = delete;
   SharedMemory& operator=(const SharedMemory&) = delete;

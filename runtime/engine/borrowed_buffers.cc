@@ -33,66 +33,74 @@ void BorrowedBuffers::Close() {
   loans_->notices = nullptr;
 }
 
-bool BorrowedBuffers::Adopt(uint32_t buffer, Fd fd) {
-  if (buffer >= kMaxBuffers) return false;
+BorrowedBuffers::Entry* BorrowedBuffers::Find(uint32_t buffer) {
+  if (buffer >= kMaxBuffers) return nullptr;
   if (entries_ == nullptr) entries_ = std::make_unique<std::array<Entry, kMaxBuffers>>();
-  Entry& entry = (*entries_)[buffer];
-  if (entry.memory != nullptr) return true;  // two calls may bring a new buffer at the same time
+  return &(*entries_)[buffer];
+}
+
+BorrowedBuffers::Entry* BorrowedBuffers::FindKnown(uint32_t buffer) {
+  Entry* const entry = entries_ == nullptr ? nullptr : Find(buffer);
+  return entry != nullptr && entry->known() ? entry : nullptr;
+}
+
+bool BorrowedBuffers::Adopt(uint32_t buffer, Fd fd) {
+  Entry* const entry = Find(buffer);
+  if (entry == nullptr) return false;
+  if (entry->memory != nullptr) return true;  // two calls may bring a new buffer at the same time
   const absl::StatusOr<size_t> size = SharedMemory::SizeOf(fd);
   if (!size.ok()) return false;
   if (max_bytes_ >= 0 && *size > static_cast<uint64_t>(max_bytes_ - bytes_)) {
-    entry.refused = absl::ResourceExhaustedError(absl::StrCat(
+    entry->refused = absl::ResourceExhaustedError(absl::StrCat(
         "an attached buffer of ", *size, " bytes would go beyond the ", max_bytes_, " bytes of ", limit_name_));
     return true;
   }
-  absl::StatusOr<std::shared_ptr<SharedMemory>> memory = SharedMemory::Open(std::move(fd));
+  absl::StatusOr<std::shared_ptr<SharedMemory>> memory = SharedMemory::Open(std::move(fd), *size);
   if (!memory.ok()) {
-    entry.refused = absl::ResourceExhaustedError(memory.status().message());
+    entry->refused = absl::ResourceExhaustedError(memory.status().message());
     return true;
   }
-  entry.memory = *std::move(memory);
-  entry.refused = absl::OkStatus();
-  bytes_ += static_cast<int64_t>(entry.memory->size());
+  entry->memory = *std::move(memory);
+  entry->refused = absl::OkStatus();
+  bytes_ += static_cast<int64_t>(entry->memory->size());
   return true;
 }
 
 bool BorrowedBuffers::Lost(uint32_t buffer) {
-  if (buffer >= kMaxBuffers) return false;
-  if (entries_ == nullptr) entries_ = std::make_unique<std::array<Entry, kMaxBuffers>>();
-  Entry& entry = (*entries_)[buffer];
-  if (!entry.known()) {
-    entry.refused = absl::ResourceExhaustedError(
+  Entry* const entry = Find(buffer);
+  if (entry == nullptr) return false;
+  if (!entry->known()) {
+    entry->refused = absl::ResourceExhaustedError(
         "an attached buffer's file descriptor could not be opened: this process has too many");
   }
   return true;
 }
 
 bool BorrowedBuffers::Borrow(uint32_t buffer, uint64_t size, Buffer* out, absl::Status* error) {
-  if (buffer >= kMaxBuffers || entries_ == nullptr || !(*entries_)[buffer].known()) return false;
-  const Entry& entry = (*entries_)[buffer];
-  if (entry.memory != nullptr && size > entry.memory->size()) return false;
+  const Entry* const entry = FindKnown(buffer);
+  if (entry == nullptr || (entry->memory != nullptr && size > entry->memory->size())) return false;
   {
     MutexLock lock(&loans_->mu);
     ++loans_->open[buffer];
   }
-  const auto handle = std::make_shared<Handle>(entry.memory, loans_, buffer);
-  if (entry.memory == nullptr) {
-    *error = entry.refused;  // and the loan ends here
+  const auto handle = std::make_shared<Handle>(entry->memory, loans_, buffer);
+  if (entry->memory == nullptr) {
+    *error = entry->refused;  // and the loan ends here
   } else {
-    *out = internal::BufferAccess::MakeReadOnly(handle, entry.memory->data(), size);
+    *out = internal::BufferAccess::MakeReadOnly(handle, entry->memory->data(), size);
   }
   return true;
 }
 
 bool BorrowedBuffers::Forget(uint32_t buffer) {
-  if (buffer >= kMaxBuffers || entries_ == nullptr || !(*entries_)[buffer].known()) return false;
+  Entry* const entry = FindKnown(buffer);
+  if (entry == nullptr) return false;
   {
     MutexLock lock(&loans_->mu);
     if (loans_->open[buffer] != 0) return false;
   }
-  Entry& entry = (*entries_)[buffer];
-  if (entry.memory != nullptr) bytes_ -= static_cast<int64_t>(entry.memory->size());
-  entry = Entry();
+  if (entry->memory != nullptr) bytes_ -= static_cast<int64_t>(entry->memory->size());
+  *entry = Entry();
   return true;
 }
 

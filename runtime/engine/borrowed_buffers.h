@@ -56,6 +56,9 @@ class BorrowedBuffers {
     absl::Status refused;  // why it is not mapped
     bool known() const { return memory != nullptr || !refused.ok(); }
   };
+  // nullptr where there is no such number; a number that the peer has not brought yet, too, for the second.
+  Entry* Find(uint32_t buffer);
+  Entry* FindKnown(uint32_t buffer);
 
   const int64_t max_bytes_;
   const char* const limit_name_;
