@@ -85,14 +85,13 @@ SendResult SendAttachments(const internal::OutgoingAttachments& attachments, uin
     }
     if (sent != SendResult::kSent) return sent;
   }
+  const auto no_payload = [](uint8_t*) {};
   for (const internal::SharedFd& fd : attachments.fds) {
     FrameHeader header = header_of(AttachmentType::kFd, 0);
     header.flags = frame_flags::kDescriptor;
     NEARCALL_STEP("send.attachment.fd");
-    if (const SendResult sent = send(
-            header, [](uint8_t*) {}, fd);
-        sent != SendResult::kSent)
-      return sent;
+    const SendResult sent = send(header, no_payload, fd);
+    if (sent != SendResult::kSent) return sent;
   }
   return SendResult::kSent;
 }

@@ -48,22 +48,19 @@ struct ReceivedFd {
 //   Claim(size)  Room for one frame of `size` bytes, header included, contiguous, 8-byte aligned, at most
 //                max_frame_size(); nullptr when there is no room now. Claiming twice without Commit in between gives
 //                the same room.
-//   Commit(size) Hands the claimed frame over (`size` as claimed). The receiver may see it from now on. The first four
-//   bytes,
-//                the frame's size, are Commit's to write; all others were written before.
-//   Flush()      Makes sure that the receiver will see what was committed even if it sleeps. True when nothing is left
-//   to
-//                flush; false when Flush must be called again once the poller finds the Wire writable. To be called
-//                after the last Commit of a batch; never blocks.
+//   Commit(size) Hands the claimed frame over (`size` as claimed). The receiver may see it from now on. The first
+//                four bytes, the frame's size, are Commit's to write; all others were written before.
+//   Flush()      Makes sure that the receiver will see what was committed even if it sleeps. True when nothing is
+//                left to flush; false when Flush must be called again once the poller finds the Wire writable. To be
+//                called after the last Commit of a batch; never blocks.
 //   WantRoom(b)  After Claim gave nullptr: asks (b = true) that sleepers wake when there is room, until taken back.
 //                Called under the send lock; after WantRoom(true) the caller must Claim once more before it sleeps.
 //
 // Descriptors, which travel with a kAttachment frame that has the flag kDescriptor.
 //   passes_fds()     Whether this Wire can do that; constant. The other functions are for those that can.
 //   ReadyForFd()     Whether one may go with the next frame. False: not now, as when Claim gives nullptr; Flush helps.
-//   AttachFd(fd)     `fd` goes with the frame that is committed next, which ReadyForFd has allowed. The Wire keeps it
-//   open
-//                    until it is gone.
+//   AttachFd(fd)     `fd` goes with the frame that is committed next, which ReadyForFd has allowed. The Wire keeps
+//                    it open until it is gone.
 //   TakeFd()         The descriptor that came with the frame that Receive gave. See ReceivedFd.
 //
 // Receiving. Nothing of what the peer sent may be trusted; the Wire checks sizes against its own memory and closes
@@ -73,13 +70,11 @@ struct ReceivedFd {
 //   trusted()        Whether payloads may be parsed where they lie: the peer cannot change them, or is the same user.
 //
 // Sleeping.
-//   PrepareSleep()   Announces that the poller is about to sleep. False when there is something to receive already:
-//   then
-//                    it must not sleep. After true, a frame, room that was wanted, or the peer's death makes one of
-//                    watched_fds() ready.
-//   FinishSleep(r)   Takes the announcement back; called after each PrepareSleep, whatever it returned. Bit i of `r`
-//   says
-//                    that watched descriptor i is ready; a Wire that is awake may be told so, too.
+//   PrepareSleep()   Announces that the poller is about to sleep. False when there is something to receive
+//                    already: then it must not sleep. After true, a frame, room that was wanted, or the peer's
+//                    death makes one of watched_fds() ready.
+//   FinishSleep(r)   Takes the announcement back; called after each PrepareSleep, whatever it returned. Bit i of
+//                    `r` says that watched descriptor i is ready; a Wire that is awake may be told so, too.
 //   watched_fds(out) Fills up to kMaxWatchedFds descriptors, returns how many; constant through the Wire's life.
 //   wants_write()    Whether the descriptors must be watched for writability too (Flush has left something).
 //
