@@ -64,10 +64,30 @@ const Target kTargets[] = {
     {"shm, 100 idle connections: ms of CPU a second", "cost", "shm", IdleCpu, kAtMost, 0.1},
 };
 
+constexpr Target kBesideSleeper[] = {
+    {"shm, a handler asleep: p99 of another connection to the usual", "sleeper/other-connection", "", nullptr, kAtMost,
+     3},
+    {"shm, a handler asleep: p99 of the same connection to the usual", "sleeper/same-connection", "", nullptr, kAtMost,
+     3},
+};
+
 std::string Line(const Target& target, double figure) {
   const bool met = target.at_most ? figure <= target.limit : figure >= target.limit;
   return absl::StrFormat("%-62s %s %10.6g %12.6g  %s\n", target.what, target.at_most ? "<=" : ">=", target.limit,
                          figure, met ? "met" : "MISSED");
+}
+
+// The p99 of a case in which a handler sleeps, to the p99 without.
+Value TailBesideSleeper(const std::vector<Row>& rows, const char* label) {
+  Value beside;
+  Value usual;
+  for (const Row& row : rows) {
+    if (row.contestant != "shm") continue;
+    if (row.label == label) beside = row.p99;
+    if (row.label == "unary/64") usual = row.p99;
+  }
+  if (!beside || !usual) return std::nullopt;
+  return *beside / *usual;
 }
 
 // What 512 connections reach, to the best that fewer do.
@@ -98,6 +118,9 @@ std::string Targets(const std::vector<Row>& rows) {
   }
   const Target many{"shm, 512 connections: share of the best with fewer", "", "", nullptr, kAtLeast, 0.8};
   if (const Value share = ManyToFew(rows)) lines += Line(many, *share);
+  for (const Target& target : kBesideSleeper) {
+    if (const Value ratio = TailBesideSleeper(rows, target.label)) lines += Line(target, *ratio);
+  }
   if (lines.empty()) return "";
   return absl::StrFormat("%-62s %13s %12s\n", "target", "", "measured") + lines;
 }

@@ -50,6 +50,7 @@ class Pollable {
   bool watched_ = true;        // its descriptors are in the epoll set
   bool fully_watched_ = true;  // otherwise the kernel had no memory for that: to be tried again
   bool write_watched_ = false;
+  bool muted_ = false;  // in the epoll set, but without events
   uint32_t idle_passes_ = 0;
 };
 

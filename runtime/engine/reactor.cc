@@ -1,6 +1,5 @@
 #include "runtime/engine/reactor.h"
 
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -18,8 +17,6 @@ constexpr size_t kLooksPerGlance = 512;
 // How many fruitless looks, at whatever Pollable, put one of them to sleep that has been quiet meanwhile: a tenth of a
 // millisecond or so, however many there are.
 constexpr size_t kQuietLooks = 4096;
-// With so few Pollables all of them are looked at while the poller is awake: a reply then never waits for a glance.
-constexpr size_t kFewPollables = 4;
 // An event names a Pollable by its address, and in the lowest bits which of its descriptors it is about.
 constexpr uint64_t kIndexMask = 3;
 static_assert(alignof(Pollable) > kIndexMask && kMaxWatchedFds <= kIndexMask + 1);
@@ -28,7 +25,7 @@ static_assert(alignof(Pollable) > kIndexMask && kMaxWatchedFds <= kIndexMask + 1
 
 void WaitSpot::Notify() {
   if (Parker* parker = parker_.load(std::memory_order_seq_cst)) parker->Unpark();
-  if (Reactor* reactor = reactor_.load(std::memory_order_seq_cst)) reactor->Wake();
+  if (Reactor* reactor = reactor_.load(std::memory_order_seq_cst)) reactor->WakeSleeper();
 }
 
 void WaitSpot::EnterSleep(Parker* parker, Reactor* reactor) {
@@ -89,17 +86,24 @@ void Reactor::Post(std::function<void()> task) {
 }
 
 void Reactor::Wake() {
-  if (!sleeping_.load(std::memory_order_seq_cst) || !open_.load(std::memory_order_acquire)) return;
+  if (sleeper_.load(std::memory_order_seq_cst) == Sleeper::kAlone) WakeSleeper();
+}
+
+void Reactor::WakeSleeper() {
+  if (sleeper_.load(std::memory_order_seq_cst) == Sleeper::kNone || !open_.load(std::memory_order_acquire)) return;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
 }
 
 void Reactor::Nudge(const Pollable* pollable) {
   Post([this, pollable] {
-    for (const std::shared_ptr<Pollable>& owned : pollables_) {
-      if (owned.get() == pollable) return Activate(owned.get(), 0);
-    }
+    if (Has(pollable)) Activate(const_cast<Pollable*>(pollable), 0);
   });
+}
+
+bool Reactor::Has(const Pollable* pollable) const {
+  return std::any_of(pollables_.begin(), pollables_.end(),
+                     [=](const std::shared_ptr<Pollable>& owned) { return owned.get() == pollable; });
 }
 
 void Reactor::RunTasks() {
@@ -123,15 +127,20 @@ void Reactor::FindOwner() {
   if (followers_.load(std::memory_order_seq_cst) > 0) PromoteFollower();
 }
 
-bool Reactor::PromoteFollower() {
-  if (promoting_.exchange(true, std::memory_order_seq_cst)) return true;  // one is on its way
+void Reactor::PromoteFollower() {
+  if (promoting_.exchange(true, std::memory_order_seq_cst)) return;  // one is on its way
   internal::MutexLock lock(&mu_);
-  if (follower_parkers_.empty()) {
-    promoting_.store(false, std::memory_order_seq_cst);
-    return false;
-  }
-  follower_parkers_.front()->Unpark();
-  return true;
+  if (follower_list_.empty()) return promoting_.store(false, std::memory_order_seq_cst);
+  follower_list_.front().parker->Unpark();
+}
+
+void Reactor::OfferToFollower() {
+  if (borrowers_.load(std::memory_order_seq_cst) == 0) return;
+  internal::MutexLock lock(&mu_);
+  const auto borrower = std::find_if(follower_list_.begin(), follower_list_.end(),
+                                     [](const Follower& follower) { return follower.may_borrow; });
+  // Not by promoting_: who finds it set must be able to rely on a thread that comes.
+  if (borrower != follower_list_.end()) borrower->parker->Unpark();
 }
 
 bool Reactor::Steal(uint64_t ticket) { return Reclaim(ticket); }
@@ -151,32 +160,75 @@ void Reactor::HandOffLease() {
   }
 }
 
-bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t deadline) {
+bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t deadline, bool may_borrow) {
   Parker* const parker = Parker::ForThisThread();
   HandOffLease();
   {
     internal::MutexLock lock(&mu_);
-    follower_parkers_.push_back(parker);
+    follower_list_.push_back({parker, may_borrow});
   }
   followers_.fetch_add(1, std::memory_order_seq_cst);
+  if (may_borrow) borrowers_.fetch_add(1, std::memory_order_seq_cst);
+  const auto has_chance = [&] {
+    const uint64_t role = role_.load(std::memory_order_seq_cst);
+    return role == kFree || (may_borrow && role == kLeft);
+  };
   spot->EnterSleep(parker, nullptr);
   bool in_time = true;
-  while (in_time && !done() && role_.load(std::memory_order_seq_cst) != kFree) {
+  while (in_time && !done() && !has_chance()) {
     in_time = parker->Park(deadline);
     // Whoever wakes may be the one that was promoted; from here on the next Release promotes anew. Before the look at
     // the role: a Release that still saw the promotion under way has freed the role by then.
     promoting_.store(false, std::memory_order_seq_cst);
   }
   spot->LeaveSleep();
+  if (may_borrow) borrowers_.fetch_sub(1, std::memory_order_seq_cst);
   followers_.fetch_sub(1, std::memory_order_seq_cst);
   {
     internal::MutexLock lock(&mu_);
-    follower_parkers_.erase(std::find(follower_parkers_.begin(), follower_parkers_.end(), parker));
+    follower_list_.erase(std::find_if(follower_list_.begin(), follower_list_.end(),
+                                      [=](const Follower& follower) { return follower.parker == parker; }));
   }
-  // The chance to take the role must not leave with one who does not need it any more.
   promoting_.store(false, std::memory_order_seq_cst);
-  if ((!in_time || done()) && role_.load(std::memory_order_seq_cst) == kFree) FindOwner();
   return in_time;
+}
+
+bool Reactor::TryBorrow() {
+  uint64_t role = kLeft;
+  if (!role_.compare_exchange_strong(role, kBorrowed, std::memory_order_seq_cst)) return false;
+  sleeper_.store(Sleeper::kRelieved, std::memory_order_relaxed);
+  MuteSockets(true);
+  ActivateSpinning();
+  return true;
+}
+
+void Reactor::GiveBack(bool offer) {
+  MuteSockets(false);
+  const bool quiet = PutAllToSleep([] { return false; });
+  const bool too_late = next_timer_ < sleeps_until_ || some_unwatched_;
+  uint64_t role = kBorrowed;
+  if (role_.compare_exchange_strong(role, kLeft, std::memory_order_seq_cst)) {
+    if (!quiet || too_late) return WakeSleeper();
+    if (offer) OfferToFollower();
+    return;
+  }
+  sleeper_.store(Sleeper::kNone, std::memory_order_relaxed);  // it has gone: the role is this thread's own
+  ActivateSpinning();
+  may_run_handlers_ = true;
+  Release();
+}
+
+bool Reactor::ReturnFromSleep(absl::Span<const epoll_event> events) {
+  bool told = events.empty();
+  for (;;) {
+    uint64_t role = kLeft;
+    if (role_.compare_exchange_strong(role, kHeld, std::memory_order_seq_cst)) return true;
+    if (!std::exchange(told, true)) {
+      Post([this, events = std::vector<epoll_event>(events.begin(), events.end())] { Deliver(events, true); });
+    }
+    role = kBorrowed;
+    if (role_.compare_exchange_strong(role, kHeld, std::memory_order_seq_cst)) return false;
+  }
 }
 
 // --- Polling ---
@@ -227,47 +279,56 @@ Reactor::Pass Reactor::PollOnce() {
 
 void Reactor::Peek() {
   if (!TryAcquire()) return;
-  const bool could_run_handlers = std::exchange(may_run_handlers_, false);
-  WaitForEvents(0);
+  may_run_handlers_ = false;
+  WaitForEvents(0, WhileAsleep::kKeepRole);
   PollOnce();
-  may_run_handlers_ = could_run_handlers;
+  may_run_handlers_ = true;
   Release();
 }
 
 void Reactor::Glance() {
   looks_since_glance_ = 0;
+  if (sleeper_.load(std::memory_order_relaxed) == Sleeper::kRelieved) return;  // it watches, and must not miss an event
   finished_.clear();
-  if (active_.size() < pollables_.size()) WaitForEvents(0);
+  if (active_.size() < pollables_.size()) WaitForEvents(0, WhileAsleep::kKeepRole);
 }
 
-void Reactor::Sleep(int64_t deadline, absl::FunctionRef<bool()> done) {
+bool Reactor::PutAllToSleep(absl::FunctionRef<bool()> unless) {
   finished_.clear();
   looks_since_glance_ = 0;
-  if (some_unwatched_) WatchUnwatched();
-  sleeping_.exchange(true, std::memory_order_seq_cst);  // pairs with Wake's load
-  bool quiet = !has_tasks_.load(std::memory_order_seq_cst) && !done();
+  sleeper_.exchange(Sleeper::kAlone, std::memory_order_seq_cst);  // pairs with Wake's load
+  bool quiet = !has_tasks_.load(std::memory_order_seq_cst) && !unless();
   size_t prepared = 0;
   while (quiet && prepared < active_.size()) {
     quiet = PrepareSleep(active_[prepared]);
     ++prepared;
   }
-  if (quiet) {
-    for (Pollable* pollable : active_) pollable->active_ = false;
-    active_.clear();
-    WaitForEvents(some_unwatched_ ? std::min(deadline, MonotonicNanos() + kUnwatchedNanos) : deadline);
-  } else {
+  if (!quiet) {
     for (size_t i = 0; i < prepared; ++i) active_[i]->FinishSleep(0);
+    return false;
   }
-  sleeping_.store(false, std::memory_order_relaxed);
-  if (!some_unwatched_) return;
+  for (Pollable* pollable : active_) pollable->active_ = false;
+  active_.clear();
+  return true;
+}
+
+bool Reactor::Sleep(int64_t deadline, absl::FunctionRef<bool()> done, WhileAsleep role) {
+  if (some_unwatched_) WatchUnwatched();
+  if (PutAllToSleep(done)) {
+    if (some_unwatched_) deadline = std::min(deadline, MonotonicNanos() + kUnwatchedNanos);
+    if (!WaitForEvents(deadline, can_leave_role() ? role : WhileAsleep::kKeepRole)) return false;
+  }
+  sleeper_.store(Sleeper::kNone, std::memory_order_relaxed);
+  if (!some_unwatched_) return true;
   for (const std::shared_ptr<Pollable>& pollable : pollables_) {
     if (pollable->watched_ && !pollable->fully_watched_) Activate(pollable.get(), 0);  // no event would tell of it
   }
+  return true;
 }
 
 // Waits until a descriptor is ready, or `deadline` (0: does not wait), and makes active what has something to do.
-void Reactor::WaitForEvents(int64_t deadline) {
-  if (!open_.load(std::memory_order_acquire)) return;  // there is nothing to wait for
+bool Reactor::WaitForEvents(int64_t deadline, WhileAsleep role) {
+  if (!open_.load(std::memory_order_acquire)) return true;  // there is nothing to wait for
   int64_t until = std::min(deadline, next_timer_);
   timespec timeout{};
   if (until != kNever && deadline != 0) {
@@ -275,20 +336,25 @@ void Reactor::WaitForEvents(int64_t deadline) {
     timeout.tv_sec = left / 1'000'000'000;
     timeout.tv_nsec = left % 1'000'000'000;
   }
+  const bool left = role != WhileAsleep::kKeepRole;
+  if (left) {
+    sleeps_until_ = until;
+    role_.store(kLeft, std::memory_order_seq_cst);
+    if (role == WhileAsleep::kOfferRole) OfferToFollower();
+  }
   NEARCALL_STEP("reactor.wait");
-  epoll_event events[64];
-  int count = epoll_pwait2(epoll_.get(), events, 64, until == kNever ? nullptr : &timeout, nullptr);
+  epoll_event buffer[64];
+  int count = epoll_pwait2(epoll_.get(), buffer, 64, until == kNever ? nullptr : &timeout, nullptr);
   if (count < 0 && errno == ENOSYS) {  // before Linux 5.11: milliseconds, rounded up
     const int millis =
         until == kNever ? -1 : static_cast<int>(timeout.tv_sec * 1000 + (timeout.tv_nsec + 999'999) / 1'000'000);
-    count = epoll_wait(epoll_.get(), events, 64, millis);
+    count = epoll_wait(epoll_.get(), buffer, 64, millis);
   }
   NEARCALL_STEP("reactor.events");
-  for (int i = 0; i < count; ++i) {
-    const uint64_t data = events[i].data.u64;
-    if (data != 0) Activate(reinterpret_cast<Pollable*>(data & ~kIndexMask), 1u << (data & kIndexMask));
-  }
-  const bool few = pollables_.size() <= kFewPollables + 1;
+  const absl::Span<const epoll_event> events(buffer, static_cast<size_t>(std::max(count, 0)));
+  if (left && !ReturnFromSleep(events)) return false;
+  Deliver(events, left);
+  const bool few = has_few();
   if ((few && deadline != 0) || (next_timer_ != kNever && MonotonicNanos() >= next_timer_)) {
     const int64_t now = MonotonicNanos();
     next_timer_ = kNever;
@@ -297,6 +363,22 @@ void Reactor::WaitForEvents(int64_t deadline) {
       if (due <= now || (few && pollable->spins_)) Activate(pollable.get(), 0);
       if (due > now) next_timer_ = std::min(next_timer_, due);
     }
+  }
+  return true;
+}
+
+void Reactor::Deliver(absl::Span<const epoll_event> events, bool may_be_gone) {
+  for (const epoll_event& event : events) {
+    if (event.data.u64 == 0) continue;
+    auto* const pollable = reinterpret_cast<Pollable*>(event.data.u64 & ~kIndexMask);
+    if (may_be_gone && !Has(pollable)) continue;
+    Activate(pollable, 1u << (event.data.u64 & kIndexMask));
+  }
+}
+
+void Reactor::ActivateSpinning() {
+  for (const std::shared_ptr<Pollable>& pollable : pollables_) {
+    if (pollable->spins_) Activate(pollable.get(), 0);
   }
 }
 
@@ -360,14 +442,30 @@ void Reactor::WatchUnwatched() {
   }
 }
 
+// Whoever sleeps in epoll meanwhile would be woken by each message, where a doorbell does not ring for who is awake.
+void Reactor::MuteSockets(bool muted) {
+  for (const std::shared_ptr<Pollable>& pollable : pollables_) {
+    if (!pollable->spins_ || !pollable->watched_ || pollable->muted_ == muted) continue;
+    WatchedFd fds[kMaxWatchedFds];
+    const int count = pollable->watched_fds(fds);
+    if (std::all_of(fds, fds + count, [](const WatchedFd& fd) { return fd.edge_triggered; })) continue;
+    pollable->muted_ = muted;
+    if (Watch(pollable.get(), EPOLL_CTL_MOD) || muted) continue;
+    pollable->fully_watched_ = false;
+    some_unwatched_ = true;
+  }
+}
+
 bool Reactor::Watch(Pollable* pollable, int operation) {
   WatchedFd fds[kMaxWatchedFds];
   const int count = pollable->watched_fds(fds);
   bool good = true;
   for (int i = 0; i < count; ++i) {
     epoll_event event{};
-    event.events = EPOLLIN | EPOLLRDHUP | (fds[i].edge_triggered ? EPOLLET : 0u) |
-                   (pollable->write_watched_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+    if (!pollable->muted_) {
+      event.events = EPOLLIN | EPOLLRDHUP | (fds[i].edge_triggered ? EPOLLET : 0u) |
+                     (pollable->write_watched_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+    }
     event.data.u64 = reinterpret_cast<uint64_t>(pollable) | static_cast<uint64_t>(i);
     if (epoll_ctl(epoll_.get(), operation, fds[i].fd, &event) != 0) good = false;
   }

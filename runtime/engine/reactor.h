@@ -1,6 +1,8 @@
 #ifndef NEARCALL_RUNTIME_ENGINE_REACTOR_H_
 #define NEARCALL_RUNTIME_ENGINE_REACTOR_H_
 
+#include <sys/epoll.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -11,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "nearcall/internal/mutex.h"
 #include "nearcall/spin.h"
 #include "runtime/base/fd.h"
@@ -37,6 +40,15 @@ namespace nearcall {
 // The poller looks at its active Pollables again and again for as long as the Spinner lets it, then sleeps in epoll. A
 // Pollable that has been quiet for long is put to sleep by itself, so that a pass costs what is busy, not what is open.
 //
+// A poller that sleeps while it waits for something of its own leaves the role to whoever wants it meanwhile:
+//
+//             leave to sleep               Borrow
+//     held <----------------> left <-----------------> borrowed
+//       ^       woken              GiveBack                |
+//       +--------------------------------------------------+ the sleeper was woken, and leaves the role for good
+//
+// So one thread's long wait costs the short waits of others nothing: neither has to wake the other.
+//
 // Threads: thread-safe unless a function says "poller only".
 class Reactor {
  public:
@@ -55,6 +67,8 @@ class Reactor {
   void Post(std::function<void()> task);
   // Wakes the poller if it sleeps.
   void Wake();
+  // Wakes the thread that sleeps as the poller, even if another one polls meanwhile.
+  void WakeSleeper();
   // Has the poller look at one Pollable soon, even if its descriptors say nothing. Wakes it.
   void Nudge(const Pollable* pollable);
 
@@ -130,28 +144,54 @@ class Reactor {
 
   // Whether the poller has been busy since the last call: what a standby thread goes by. Any one thread.
   bool TakeActivity() { return activity_.exchange(false, std::memory_order_relaxed); }
-  // Whether the poller sleeps.
-  bool asleep() const { return sleeping_.load(std::memory_order_relaxed); }
   // Poller only: how many Pollables there are.
   size_t size() const { return pollables_.size(); }
   // Poller only, or when no thread uses the reactor any more: drops all Pollables.
   void Clear();
 
  private:
-  enum RoleState : uint64_t { kFree = 0, kHeld = 1, kLent = 2, kStateMask = 3 };
+  enum RoleState : uint64_t { kFree = 0, kHeld = 1, kLent = 2, kLeft = 3, kBorrowed = 4, kStateMask = 7 };
+  static constexpr int kTicketShift = 3;
   enum class Pass { kIdle, kProgress, kRoleLost };
+  enum class Waited { kDone, kTooLong, kRoleLost };
+  // What becomes of the role while its holder sleeps.
+  enum class WhileAsleep : uint8_t { kKeepRole, kLeaveRole, kOfferRole };
+  // Whether a thread sleeps in epoll, and if so, whether another one polls meanwhile.
+  enum class Sleeper : uint8_t { kNone, kAlone, kRelieved };
 
   static constexpr uint64_t kQuietNanos = 1'000'000;
   static constexpr int64_t kUnwatchedNanos = 10'000'000;
+  // With so few Pollables all of them are looked at while the poller is awake: a reply then never waits for a glance.
+  static constexpr size_t kFewPollables = 4;
+  // A poller that has got on so many times with what others wait for, and not with what it waits for itself, goes to
+  // sleep and leaves the role to them: each of their waits ended with a wake-up.
+  static constexpr int kMaxForOthers = 64;
 
   void Peek();
   // Looks once at every active Pollable.
   Pass PollOnce();
   // After fruitless passes: watches the sleeping Pollables' descriptors without blocking, now and then.
   void Glance();
-  // Puts everything to sleep and waits for a descriptor, a wake-up or the deadline; unless `done()`.
-  void Sleep(int64_t deadline, absl::FunctionRef<bool()> done);
-  void WaitForEvents(int64_t deadline);
+  // Waits for a descriptor, a wake-up or the deadline, unless `done()`. False if the role, that was left meanwhile, is
+  // lost.
+  bool Sleep(int64_t deadline, absl::FunctionRef<bool()> done, WhileAsleep role);
+  bool WaitForEvents(int64_t deadline, WhileAsleep role);
+  // By the thread that left the role to sleep: takes it back. False: it is borrowed, and now the borrower's own, who
+  // learns what this thread was woken for.
+  bool ReturnFromSleep(absl::Span<const epoll_event> events);
+  void Deliver(absl::Span<const epoll_event> events, bool may_be_gone);
+  // Takes a role that was left; until GiveBack.
+  bool TryBorrow();
+  // `offer`: to those who wait for other things.
+  void GiveBack(bool offer);
+  bool can_leave_role() const { return spinner_.may_spin() && has_few() && !some_unwatched_; }
+  bool has_few() const { return pollables_.size() <= kFewPollables + 1; }
+  bool Has(const Pollable* pollable) const;
+  void ActivateSpinning();
+  // Has epoll tell nothing, or everything again, of what is polled anyway.
+  void MuteSockets(bool muted);
+  // False if something is to be done first.
+  bool PutAllToSleep(absl::FunctionRef<bool()> unless);
   bool PrepareSleep(Pollable* pollable);
   // `ready`: a bit for each watched descriptor that is.
   void Activate(Pollable* pollable, uint32_t ready);
@@ -164,13 +204,20 @@ class Reactor {
   void Register(std::shared_ptr<Pollable> pollable);
   void Unwatch(Pollable* pollable);
   void Remove(size_t active_index);
-  // Sleeps as a follower until `done()`, the deadline (then false), or a chance to take the role.
-  bool Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t deadline);
+  // Sleeps as a follower until `done()`, the deadline (then false), or a chance to take the role; `may_borrow`: or to
+  // borrow it.
+  bool Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t deadline, bool may_borrow);
   // The role was left without an owner: finds one.
   void FindOwner();
-  bool PromoteFollower();
+  // Wakes a follower to take the role,
+  void PromoteFollower();
+  // or one that would borrow it, if there is one.
+  void OfferToFollower();
   template <class Done>
-  bool PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline);
+  Waited PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline);
+  // The same with a borrowed role: never sleeps, and gives the role back.
+  template <class Done>
+  Waited PollBorrowed(const Done& done, int64_t deadline);
   uint64_t Lend();
   bool Reclaim(uint64_t ticket);
   static Lease*& CurrentLease() { return current_lease_; }
@@ -178,11 +225,13 @@ class Reactor {
   static thread_local constinit Lease* current_lease_;
 
   // Role. Release's exchange to kFree pairs with a follower's TryAcquire after it has counted itself in followers_: one
-  // of the two sees the other. Reclaim, Steal and HandOff compete for one ticket by compare-and-swap.
+  // of the two sees the other; likewise GiveBack's to kLeft. Reclaim, Steal and HandOff compete for one ticket by
+  // compare-and-swap, and so do the sleeper, who wants a role that was left back, and whoever borrows it.
   alignas(kCacheLine) std::atomic<uint64_t> role_{kFree};
   // Set while the watcher of long leases dozes. Pairs with Lend, which looks here once it has changed role_.
   std::atomic<bool> watcher_dozes_{false};
   std::atomic<int> followers_{0};
+  std::atomic<int> borrowers_{0};  // those of them who would borrow the role
   // Whether a follower was woken to take the role and has not tried yet: one at a time is enough.
   std::atomic<bool> promoting_{false};
 
@@ -197,11 +246,12 @@ class Reactor {
   int64_t next_timer_ = kNever;
   bool may_run_handlers_ = true;
   bool some_unwatched_ = false;
+  int64_t sleeps_until_ = kNever;  // the thread that has left the role
   // ... to here.
 
   // Set before the poller sleeps, with has_tasks_ and its own condition looked at after; Post sets has_tasks_, and who
-  // makes the condition true does so, then each looks here (Wake).
-  std::atomic<bool> sleeping_{false};
+  // makes the condition true does so, then each looks here (Wake, WakeSleeper).
+  std::atomic<Sleeper> sleeper_{Sleeper::kNone};
   std::atomic<bool> has_tasks_{false};
   std::atomic<bool> activity_{false};
   // Relaxed: whoever acts on it made the change itself, or polls, and so sees the change when it comes about.
@@ -210,7 +260,11 @@ class Reactor {
 
   internal::Mutex mu_;
   std::vector<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
-  std::vector<Parker*> follower_parkers_ ABSL_GUARDED_BY(mu_);
+  struct Follower {
+    Parker* parker;
+    bool may_borrow;
+  };
+  std::vector<Follower> follower_list_ ABSL_GUARDED_BY(mu_);
 
   // epoll_ and wake_ are there. Set once, under mu_; pairs with the loads of whoever uses them.
   std::atomic<bool> open_{false};
@@ -235,7 +289,7 @@ inline void Reactor::Release() {
 }
 
 inline uint64_t Reactor::Lend() {
-  const uint64_t ticket = (++tickets_ << 2) | kLent;
+  const uint64_t ticket = (++tickets_ << kTicketShift) | kLent;
   role_.store(ticket, std::memory_order_release);  // pairs with the acquire in Reclaim and Steal
   // The watcher's MembarrierOfProcess puts the store above before this load, so that nobody pays for a barrier here.
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -261,38 +315,81 @@ inline bool Reactor::EndLease(Lease* lease) {
 
 template <class Done>
 bool Reactor::Wait(const Done& done, WaitSpot* spot, int64_t deadline) {
+  bool may_borrow = spinner_.may_spin();  // otherwise there is nothing to gain
+  bool followed = false;
   while (!done()) {
+    Waited waited;
     Lease* lease = CurrentLease();
     const bool ours = lease != nullptr && lease->reactor_ == this && !lease->lost_;
     if (ours) {
-      if (!Reclaim(std::exchange(lease->ticket_, 0))) {
-        lease->lost_ = true;
-        continue;
-      }
-      const bool in_time = PollForSelf(done, spot, deadline);
-      lease->ticket_ = Lend();
-      if (!in_time) return done();
+      lease->lost_ = !Reclaim(std::exchange(lease->ticket_, 0));
+      if (lease->lost_) continue;
+      waited = PollForSelf(done, spot, deadline);
+      lease->lost_ = waited == Waited::kRoleLost;
+      if (!lease->lost_) lease->ticket_ = Lend();
     } else if (TryAcquire()) {
-      const bool in_time = PollForSelf(done, spot, deadline);
-      Release();
-      if (!in_time) return done();
-    } else if (!Follow(spot, done, deadline)) {
-      return done();
+      waited = PollForSelf(done, spot, deadline);
+      if (waited != Waited::kRoleLost) Release();
+    } else if (may_borrow && TryBorrow()) {
+      waited = PollBorrowed(done, deadline);
+      may_borrow = false;  // what takes that long is waited for asleep
+    } else {
+      waited = Follow(spot, done, deadline, may_borrow) ? Waited::kRoleLost : Waited::kTooLong;
+      followed = true;
     }
+    if (waited == Waited::kTooLong) break;
   }
-  return true;
+  // The chance to take the role must not leave with one who does not need it any more.
+  if (followed && role_.load(std::memory_order_seq_cst) == kFree) FindOwner();
+  return done();
 }
 
 template <class Done>
-bool Reactor::PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline) {
-  const bool could_run_handlers = std::exchange(may_run_handlers_, false);
-  bool finished = false;
+Reactor::Waited Reactor::PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline) {
+  may_run_handlers_ = false;
+  Waited waited = Waited::kTooLong;
+  int for_others = 0;
   spinner_.Begin();
   for (;;) {
     const Pass pass = PollOnce();
     if (done()) {
       spinner_.Hit();
-      finished = true;
+      waited = Waited::kDone;
+      break;
+    }
+    if (pass == Pass::kIdle && spinner_.KeepSpinning()) {
+      CpuRelax();
+      continue;
+    }
+    if (pass == Pass::kProgress) spinner_.Hit();
+    if (pass == Pass::kIdle) spinner_.Miss();
+    const bool offer = pass == Pass::kProgress && ++for_others >= kMaxForOthers;
+    if (offer) for_others = 0;
+    if (pass == Pass::kIdle || (offer && spinner_.adapts() && can_leave_role())) {
+      HandOffLease();
+      spot->EnterSleep(nullptr, this);
+      const bool has_role = Sleep(deadline, done, offer ? WhileAsleep::kOfferRole : WhileAsleep::kLeaveRole);
+      spot->LeaveSleep();
+      if (!has_role) return Waited::kRoleLost;
+    }
+    if (deadline != kNever && MonotonicNanos() >= deadline) break;
+    spinner_.Begin();
+  }
+  may_run_handlers_ = true;
+  return waited;
+}
+
+template <class Done>
+Reactor::Waited Reactor::PollBorrowed(const Done& done, int64_t deadline) {
+  Waited waited = Waited::kRoleLost;
+  bool offer = true;
+  int for_others = 0;
+  spinner_.Begin();
+  for (;;) {
+    const Pass pass = PollOnce();
+    if (done()) {
+      spinner_.Hit();
+      waited = Waited::kDone;
       break;
     }
     if (pass == Pass::kIdle) {
@@ -301,18 +398,19 @@ bool Reactor::PollForSelf(const Done& done, WaitSpot* spot, int64_t deadline) {
         continue;
       }
       spinner_.Miss();
-      HandOffLease();
-      spot->EnterSleep(nullptr, this);
-      Sleep(deadline, done);
-      spot->LeaveSleep();
-    } else {
-      spinner_.Hit();
+      offer = false;  // what did not come to this one will not come to another
+      break;
     }
-    if (deadline != kNever && MonotonicNanos() >= deadline) break;
+    spinner_.Hit();
+    if (++for_others >= kMaxForOthers) break;
+    if (deadline != kNever && MonotonicNanos() >= deadline) {
+      waited = Waited::kTooLong;
+      break;
+    }
     spinner_.Begin();
   }
-  may_run_handlers_ = could_run_handlers;
-  return finished;
+  GiveBack(offer);
+  return waited;
 }
 
 template <class Done>
@@ -331,7 +429,7 @@ bool Reactor::PollUntil(const Done& done) {
       continue;
     }
     spinner_.Miss();
-    Sleep(kNever, done);
+    Sleep(kNever, done, WhileAsleep::kKeepRole);
     spinner_.Begin();
   }
   return true;

@@ -58,6 +58,10 @@ class Spinner {
     return now - started_ < limit_;
   }
 
+  // What the policy says. Any thread.
+  bool may_spin() const { return policy_ != Spin::kNever; }
+  bool adapts() const { return policy_ == Spin::kAdaptive; }
+
   // The wait ended while spinning.
   void Hit() {
     // What was there at the first look was not waited for, and says nothing about waiting.

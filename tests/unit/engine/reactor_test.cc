@@ -5,13 +5,16 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "runtime/base/cpu.h"
 #include "tests/testing/watchdog.h"
 
 namespace nearcall {
@@ -20,12 +23,20 @@ namespace {
 // Something to poll: does its work when it is rung for.
 class Bell final : public Pollable {
  public:
-  explicit Bell(std::function<void()> work) : work_(std::move(work)), fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  // What its descriptor is like: a doorbell's, which is written only for who sleeps, and told of once; or a socket's,
+  // which is ready for as long as nobody has read it.
+  enum class Kind { kDoorbell, kSocket };
+
+  explicit Bell(std::function<void()> work, Kind kind = Kind::kDoorbell, bool worth_spinning = true)
+      : work_(std::move(work)),
+        kind_(kind),
+        worth_spinning_(worth_spinning),
+        fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   // Any thread.
   void Ring() {
     rung_.fetch_add(1);
-    if (sleeps_.load()) {
+    if (kind_ == Kind::kSocket || sleeps_.load()) {
       const uint64_t one = 1;
       EXPECT_EQ(write(fd_.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
     }
@@ -37,6 +48,9 @@ class Bell final : public Pollable {
 
   Polled Poll() override {
     EXPECT_FALSE(inside_.exchange(true)) << "two pollers at once";
+    uint64_t count;
+    if (kind_ == Kind::kSocket) [[maybe_unused]]
+      const ssize_t size = read(fd_.get(), &count, sizeof count);
     const int rung = rung_.exchange(0);
     if (rung > 0) work_();
     inside_ = false;
@@ -48,17 +62,28 @@ class Bell final : public Pollable {
     return rung_ == 0;
   }
   void FinishSleep(uint32_t) override { sleeps_ = false; }
+  bool worth_spinning() const override { return worth_spinning_; }
   int watched_fds(WatchedFd* fds) const override {
-    fds[0] = WatchedFd{fd_.get(), true};
+    fds[0] = WatchedFd{fd_.get(), kind_ == Kind::kDoorbell};
     return 1;
   }
 
  private:
   const std::function<void()> work_;
+  const Kind kind_;
+  const bool worth_spinning_;
   std::atomic<int> rung_{0};
   std::atomic<bool> sleeps_{false}, finished_{false}, inside_{false};
   Fd fd_;
 };
+
+// Has the reactor let go of it.
+void Remove(Reactor* reactor, const std::shared_ptr<Bell>& bell) {
+  WaitSpot spot;
+  bell->Finish();
+  while (bell.use_count() > 1)
+    reactor->Wait([&] { return bell.use_count() == 1; }, &spot, MonotonicNanos() + 1'000'000);
+}
 
 class ReactorTest : public ::testing::TestWithParam<Spin> {
  protected:
@@ -155,9 +180,203 @@ TEST_P(ReactorTest, ManyWaitersTakeTurns) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  WaitSpot spot;
-  bell->Finish();
-  while (bell.use_count() > 1) reactor_.Wait([&] { return bell.use_count() == 1; }, &spot, MonotonicNanos() + 1'000'000);
+  Remove(&reactor_, bell);
+}
+
+// Some wait long, others short, some give up; tasks come, and things to poll come and go; some are answered by who does
+// not poll. Nobody waits for ever, and nothing is polled after it has gone.
+TEST_P(ReactorTest, LongAndShortWaits) {
+  for (const Bell::Kind kind : {Bell::Kind::kDoorbell, Bell::Kind::kSocket}) {
+    constexpr int kThreads = 6;
+    constexpr int kLong = 2;  // of them wait long
+    constexpr int kWaits = 1500;
+    struct Waiter {
+      std::atomic<int> asked{0}, answered{0};
+      WaitSpot spot;
+    };
+    std::vector<Waiter> waiters(kThreads);
+    const auto answer = [&](Waiter* waiter) {
+      const int asked = waiter->asked.load();
+      if (waiter->answered.exchange(asked) != asked) waiter->spot.Notify();
+    };
+    int looks = 0;  // the poller's
+    const auto bell = std::make_shared<Bell>(
+        [&] {
+          const bool late = ++looks % 37 == 0;
+          for (int t = late ? 0 : kLong; t < kThreads; ++t) {
+            if (t != kThreads - 1) answer(&waiters[t]);
+          }
+        },
+        kind);
+    reactor_.Add(bell);
+    std::atomic<int> waiting{kThreads};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        Waiter& me = waiters[t];
+        for (int i = 1; i <= (t < kLong ? kWaits / 20 : kWaits); ++i) {
+          me.asked = i;
+          bell->Ring();
+          const auto done = [&] { return me.answered == i; };
+          const int64_t patience = (i % 7) * 50'000;
+          while (!reactor_.Wait(done, &me.spot, i % 3 == 0 ? MonotonicNanos() + patience : kNever)) {
+          }
+        }
+        --waiting;
+      });
+    }
+    std::atomic<int> ran{0};
+    int posted = 0;
+    while (waiting > 0) {
+      answer(&waiters[kThreads - 1]);  // as who cancels a call
+      reactor_.Post([&] { ++ran; });
+      const auto guest = std::make_shared<Bell>([] {}, kind);
+      if (++posted % 8 == 0) {
+        reactor_.Add(guest);
+        Remove(&reactor_, guest);
+      }
+      bell->Ring();
+      std::this_thread::yield();
+    }
+    for (std::thread& thread : threads) thread.join();
+    Remove(&reactor_, bell);
+    EXPECT_EQ(ran, posted);
+  }
+}
+
+// A thread that waits for long and sleeps, while another waits often and briefly, for what a peer does.
+class ReactorBorrowingTest : public ::testing::TestWithParam<Bell::Kind> {
+ protected:
+  void SetUp() override {
+    if (AllowedCpus() == 1) GTEST_SKIP() << "nobody waits by polling for a peer that has no CPU";
+    reactor_.Add(bell_);
+    peer_ = std::thread([this] {
+      for (int seen = 0; !peer_stops_; std::this_thread::yield()) {
+        if (asked_ == seen) continue;
+        for (int i = 0; i < 100; ++i) CpuRelax();  // who has asked waits, by then
+        seen = asked_;
+        bell_->Ring();
+      }
+    });
+    sleeper_ = std::thread([this] {
+      sleeper_thread_ = gettid();
+      const auto over = [this] { return ++looks_ > 0 && over_; };
+      EXPECT_TRUE(reactor_.Wait(over, &long_spot_, kNever));
+    });
+  }
+  void TearDown() override {
+    if (!sleeper_.joinable()) return;
+    sleeper_.join();
+    peer_stops_ = true;
+    peer_.join();
+    Remove(&reactor_, bell_);
+  }
+
+  void Answer() {
+    polled_by_ = std::this_thread::get_id();
+    ++answered_;
+    spot_.Notify();
+    if (work_) work_();
+  }
+  // Rings, and waits for the answer. Says whether this thread polled, and the other slept on.
+  bool ShortWait() {
+    const int looks = looks_;
+    ++asked_;
+    EXPECT_TRUE(reactor_.Wait([&] { return answered_ == asked_; }, &spot_, kNever));
+    return polled_by_ == std::this_thread::get_id() && looks_ == looks;
+  }
+  // Until the other one has gone to sleep, it polls for both.
+  void UntilItSleeps() {
+    for (int in_a_row = 0; in_a_row < 20;) in_a_row = ShortWait() ? in_a_row + 1 : 0;
+  }
+  void EndLongWait() {
+    over_ = true;
+    long_spot_.Notify();
+  }
+
+  Reactor reactor_{Spin::kAdaptive};
+  std::atomic<int> answered_{0};
+  std::atomic<int> asked_{0};
+  std::thread::id polled_by_;  // written before answered_, read after it
+  std::function<void()> work_;
+  const std::shared_ptr<Bell> bell_ = std::make_shared<Bell>([this] { Answer(); }, GetParam());
+  WaitSpot spot_, long_spot_;
+  std::atomic<bool> over_{false};
+  std::atomic<int> looks_{0};  // of the sleeper, at what it waits for: it is awake then
+  std::atomic<bool> peer_stops_{false};
+  std::atomic<pid_t> sleeper_thread_{0};
+  std::thread peer_, sleeper_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ReactorBorrowingTest, ::testing::Values(Bell::Kind::kDoorbell, Bell::Kind::kSocket));
+
+// How often a thread of this process has gone to sleep. One that is woken in epoll_wait by an event that is gone
+// already does so without returning.
+int TimesAsleep(pid_t thread) {
+  std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/status");
+  std::string word;
+  int times = -1;
+  while (status >> word && word != "voluntary_ctxt_switches:") {
+  }
+  status >> times;
+  return times;
+}
+
+TEST_P(ReactorBorrowingTest, WhoWaitsBrieflyPollsAndWakesNobody) {
+  constexpr int kWaits = 200;
+  int polled = 0, woken = kWaits;
+  while (polled < kWaits || woken > kWaits / 10) {
+    UntilItSleeps();
+    const int before = TimesAsleep(sleeper_thread_);
+    polled = 0;
+    while (polled < kWaits && ShortWait()) ++polled;
+    woken = TimesAsleep(sleeper_thread_) - before;
+  }
+  EndLongWait();
+}
+
+TEST_P(ReactorBorrowingTest, ABorrowerWakesTheSleeperThatItHasAnAnswerFor) {
+  UntilItSleeps();
+  work_ = [this] { EndLongWait(); };
+  ShortWait();
+}
+
+TEST_P(ReactorBorrowingTest, TheSleeperWatchesWhenTheRoleIsGivenBack) {
+  UntilItSleeps();
+  work_ = [this] { EndLongWait(); };
+  bell_->Ring();
+}
+
+TEST_P(ReactorBorrowingTest, TheSleeperRunsTasksWhenTheRoleIsGivenBack) {
+  UntilItSleeps();
+  reactor_.Post([this] { EndLongWait(); });
+}
+
+// What wakes the sleeper while the role is borrowed becomes known to the borrower.
+TEST_P(ReactorBorrowingTest, WhatTheSleeperHearsIsNotLost) {
+  std::atomic<int> heard{0};
+  WaitSpot heard_spot;
+  const auto hear = [&] {
+    ++heard;
+    heard_spot.Notify();
+  };
+  const auto other = std::make_shared<Bell>(hear, Bell::Kind::kDoorbell, /*worth_spinning=*/false);
+  reactor_.Add(other);
+  for (int i = 1; i <= 100; ++i) {
+    UntilItSleeps();
+    work_ = [&] {
+      const int looks = looks_;
+      other->Ring();
+      // Give it the time to wake up, as it does if nobody polls; without that nothing is shown, but nothing fails.
+      const int64_t until = MonotonicNanos() + 200'000;
+      while (looks_ == looks && MonotonicNanos() < until) CpuRelax();
+    };
+    ShortWait();
+    work_ = nullptr;
+    EXPECT_TRUE(reactor_.Wait([&] { return heard == i; }, &heard_spot, kNever));
+  }
+  EndLongWait();
+  Remove(&reactor_, other);
 }
 
 TEST_P(ReactorTest, ALentRoleIsTakenBackStolenOrHandedOff) {
