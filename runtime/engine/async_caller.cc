@@ -34,12 +34,11 @@ void AsyncCaller::Start(std::unique_ptr<AsyncCall> call, absl::Status refused) {
   call->caller_ = this;
   ToStart start{std::move(call), std::move(refused)};
   if (OnItsThread() && !ending_) return Adopt(std::move(start));
-  {
-    absl::MutexLock lock(&mu_);
-    to_start_.push_back(std::move(start));
-    if (!thread_.joinable()) thread_ = std::thread([this] { Loop(); });
-    work_.Signal();
-  }
+  // All of it under the lock: the call may be over right after it, and its callback may drop the channel.
+  absl::MutexLock lock(&mu_);
+  to_start_.push_back(std::move(start));
+  if (!thread_.joinable()) thread_ = std::thread([this] { Loop(); });
+  work_.Signal();
   Wake();
 }
 
