@@ -78,18 +78,12 @@ class CallbackEcho final : public CallbackGenericService {
 
 class Generic : public FeatureTest {
  protected:
-  // A server with `builder`'s services, on a new address.
-  std::string Serve(ServerBuilder* builder) {
+  // A server with `builder`'s services, on a new address. It goes before they do.
+  std::unique_ptr<Server> Serve(ServerBuilder* builder) {
     builder->AddListeningPort(AddressForServer());
     absl::StatusOr<std::unique_ptr<Server>> server = builder->BuildAndStart();
     EXPECT_EQ(server.status(), absl::OkStatus());
-    servers_.push_back(*std::move(server));
-    return servers_.back()->addresses().front();
-  }
-  std::vector<std::unique_ptr<Server>> servers_;
-  void TearDown() override {
-    servers_.clear();
-    FeatureTest::TearDown();
+    return *std::move(server);
   }
 };
 
@@ -181,7 +175,8 @@ TEST_P(Generic, TypedCallersOfGenericServices) {
   Proxy proxy(address());
   ServerBuilder builder;
   builder.RegisterGenericService(&proxy);
-  const auto stub = TestService::NewStub(CreateChannel(Serve(&builder)));
+  const std::unique_ptr<Server> server = Serve(&builder);
+  const auto stub = TestService::NewStub(CreateChannel(server->addresses().front()));
   // Unary, small and in fragments.
   for (const size_t size : {0u, 100u, 1'000'000u}) {
     const absl::StatusOr<Payload> echo = stub->Echo(PayloadWith(std::string(size, 'c'), 7));
@@ -205,7 +200,8 @@ TEST_P(Generic, CallbackServices) {
   CallbackEcho echo;
   ServerBuilder builder;
   builder.RegisterCallbackGenericService(&echo);
-  GenericStub stub(CreateChannel(Serve(&builder)));
+  const std::unique_ptr<Server> server = Serve(&builder);
+  GenericStub stub(CreateChannel(server->addresses().front()));
   ClientContext context;
   std::string response;
   EXPECT_EQ(stub.UnaryCall(&context, kUp, "hello", &response), absl::OkStatus());
