@@ -1,6 +1,7 @@
 // Server::ShutdownOnSignals.
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,8 +111,10 @@ TEST_F(Signals, AForkedChildIsNotItsParent) {
   ASSERT_EQ(server->ShutdownOnSignals({SIGUSR1}), absl::OkStatus());
   const pid_t child = fork();
   if (child == 0) {
-    raise(SIGUSR1);  // what it did before: CountSignal
-    _exit(handled == 1 ? 0 : 1);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // the watchdog is in the parent
+    raise(SIGUSR1);                    // what it did before: CountSignal
+    Await([] { return handled == 1; });
+    _exit(0);
   }
   int status = -1;
   waitpid(child, &status, 0);
