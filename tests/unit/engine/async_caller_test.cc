@@ -41,9 +41,9 @@ class RefusedCall final : public AsyncCall {
 TEST(AsyncCallerTest, MayBeGoneBeforeStartReturns) {
   const internal::Method method(kName, internal::MethodType::kUnary);
   for (int round = 0; round < 100; ++round) {
-    Reactor reactor(Spin::kNever);
+    const auto reactor = std::make_unique<Reactor>(Spin::kNever);
     auto* const caller = new AsyncCaller(
-        &reactor, [] { return false; },
+        reactor.get(), [] { return false; },
         [](AsyncCall*) -> absl::StatusOr<std::shared_ptr<ClientConnection>> { return absl::InternalError("none"); },
         [](const internal::Method&, const CallOutcome&, int) { return false; });
     ClientContext context;
