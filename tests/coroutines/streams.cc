@@ -338,26 +338,27 @@ TEST_P(CoroutineStreamTest, DroppedByAnException) {
 
 // Who still waits hears that nothing comes.
 TEST_P(CoroutineStreamTest, DroppedUnderAReader) {
-  const auto read = [](Chat* stream, absl::Notification* first, absl::Notification* over) -> Task<> {
+  const auto echo = [](Chat* stream) -> Task<bool> {
     Payload message;
-    const bool one = co_await stream->Read(&message);
-    EXPECT_TRUE(one);
-    first->Notify();
+    const bool written = co_await stream->Write(PayloadOf(1));
+    const bool read = co_await stream->Read(&message);
+    co_return written && read;
+  };
+  const auto read = [](Chat* stream, absl::Notification* over) -> Task<> {
+    Payload message;
     const bool more = co_await stream->Read(&message);
     EXPECT_FALSE(more);
     over->Notify();
   };
-  const auto write = [](Chat* stream) -> Task<bool> { co_return co_await stream->Write(PayloadOf(1)); };
   for (int i = 0; i < 20; ++i) {
-    absl::Notification first, over;
+    absl::Notification over;
     {
       ClientContext context;
       Chat stream;
       co_stub_->async()->HangUp(&context, &stream);
       stream.StartCall();
-      Spawn(read(&stream, &first, &over));
-      EXPECT_TRUE(BlockOn(write(&stream)));
-      first.WaitForNotification();
+      EXPECT_TRUE(BlockOn(echo(&stream)));
+      Spawn(read(&stream, &over));  // returns when it waits
     }
     over.WaitForNotification();
   }
