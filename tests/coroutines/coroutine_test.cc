@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "nearcall/coroutine.h"
 #include "tests/coroutines/fixture.h"
+#include "tests/testing/sanitizer.h"
 
 namespace nearcall::testing {
 namespace {
@@ -58,13 +59,8 @@ TEST(TaskTest, Nest) { EXPECT_EQ(BlockOn(Deep(100)), 100); }
 // Each of these tasks ends before who awaits it has returned: without symmetric transfer each would leave a frame on the
 // stack.
 TEST(TaskTest, ALoopUsesNoStack) {
-#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if !defined(__OPTIMIZE__) || NEARCALL_INSTRUMENTED
   GTEST_SKIP() << "g++ transfers by a plain call where it does not optimise, or instruments the stack";
-#endif
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "the stack is instrumented";
-#endif
 #endif
   EXPECT_EQ(BlockOn(Sum(1'000'000)), static_cast<int>(500'000'500'000));
 }

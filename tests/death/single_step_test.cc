@@ -23,6 +23,7 @@
 #include "gtest/gtest.h"
 #include "runtime/base/fd.h"
 #include "runtime/transports/shm/shm_wire.h"
+#include "tests/testing/sanitizer.h"
 
 namespace nearcall {
 namespace {
@@ -95,6 +96,9 @@ class SingleStep : public ::testing::Test {
       : shared_(static_cast<Shared*>(
             mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}
   ~SingleStep() override { munmap(shared_, sizeof(Shared)); }
+  void SetUp() override {
+    if (NEARCALL_INSTRUMENTED) GTEST_SKIP() << "most of the instructions would be the sanitizer's";
+  }
 
   // Forks a child that connects to us and stops; `prepare(our wire)`; then the child runs `body(its wire)`, is killed
   // after `instructions` of it, and `check(our wire)`. False when it was through before.

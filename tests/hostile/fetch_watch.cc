@@ -9,12 +9,14 @@
 #include <cstring>
 #include <utility>
 
+#include "tests/testing/sanitizer.h"
+
 namespace nearcall::testing {
 namespace {
 
 constexpr size_t kPage = 4096;
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !NEARCALL_INSTRUMENTED
 constexpr bool kWorks = true;
 constexpr greg_t kTrapFlag = 0x100;
 #else
