@@ -88,29 +88,40 @@ TEST_P(Limits, CallsAreCountedOverAllConnections) {
   ServerOptions options;
   options.max_concurrent_calls = 2;
   StartServer(options);
-  ClientContext context;
   const Empty request;
-  Empty response;
-  absl::Notification done;
-  const auto waiting = Connect();
-  waiting->async()->WaitForCancel(&context, &request, &response, [&](absl::Status) { done.Notify(); });
+  struct Waiting {
+    ClientContext context;
+    Empty response;
+    absl::Notification done;
+  };
+  std::unique_ptr<Waiting> first, second;
+  const auto stub = Connect();
+  // Begins a call that waits; again, if it was refused itself, beside one of ours that still counted.
+  const auto hold = [&](std::unique_ptr<Waiting>* call) {
+    if (*call != nullptr && !(*call)->done.HasBeenNotified()) return;
+    *call = std::make_unique<Waiting>();
+    stub->async()->WaitForCancel(&(*call)->context, &request, &(*call)->response,
+                                 [done = &(*call)->done](absl::Status) { done->Notify(); });
+  };
   const auto other = Connect();
-  Await([&] { return other->GetNotes(Empty())->entered() == 1; });  // one under the limit: calls go through
-  ClientContext second_context;
-  absl::Notification second_done;
-  waiting->async()->WaitForCancel(&second_context, &request, &response, [&](absl::Status) { second_done.Notify(); });
+  Await([&] {  // one under the limit: calls go through
+    hold(&first);
+    const absl::StatusOr<Notes> notes = other->GetNotes(Empty());
+    return notes.ok() && notes->entered() == 1;
+  });
   absl::Status refused;
   Await([&] {
+    hold(&second);
     refused = other->GetNotes(Empty()).status();
     return !refused.ok();
   });
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_NE(refused.message().find("max_concurrent_calls"), std::string::npos) << refused;
-  context.TryCancel();
-  done.WaitForNotification();
+  first->context.TryCancel();
+  first->done.WaitForNotification();
   Await([&] { return other->GetNotes(Empty()).ok(); });
-  second_context.TryCancel();
-  second_done.WaitForNotification();
+  second->context.TryCancel();
+  second->done.WaitForNotification();
 }
 
 TEST_P(Limits, HandlersThatMayRunAtOnceAreCounted) {
