@@ -1,8 +1,10 @@
 #include "nearcall/internal/attachments.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "runtime/base/fd.h"
 
@@ -28,6 +30,15 @@ int IncomingAttachments::TakeFd(size_t index) {
   if (index >= fds_.size() || fds_[index] < 0) return -1;
   OnTaken();
   return std::exchange(fds_[index], -1);
+}
+
+void PassAttachments(CallAttachments* from, CallAttachments* to) {
+  for (const Buffer& buffer : from->attachments()) to->Attach(buffer);
+  for (size_t i = 0; i < from->attached_fd_count(); ++i) {
+    const int fd = from->TakeAttachedFd(i);
+    to->AttachFd(fd);
+    if (fd >= 0) close(fd);
+  }
 }
 
 }  // namespace internal

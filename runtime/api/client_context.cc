@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "nearcall/internal/attachments.h"
 #include "nearcall/internal/context_access.h"
 #include "nearcall/server_context.h"
 #include "runtime/base/clock.h"
@@ -49,25 +48,6 @@ void ClientContext::TryCancel() {
   internal::MutexLock lock(&mu_);
   for (internal::Cancellable* sleeper = sleepers_; sleeper != nullptr; sleeper = sleeper->next_) sleeper->OnCancel();
 }
-
-void ClientContext::Attach(Buffer buffer) {
-  if (outgoing_ == nullptr) outgoing_ = std::make_shared<internal::OutgoingAttachments>();
-  outgoing_->buffers.push_back(std::move(buffer));
-}
-
-void ClientContext::AttachFd(int fd) {
-  if (outgoing_ == nullptr) outgoing_ = std::make_shared<internal::OutgoingAttachments>();
-  outgoing_->AddFd(fd);
-}
-
-const std::vector<Buffer>& ClientContext::attachments() const {
-  static const auto* const none = new std::vector<Buffer>;
-  return incoming_ == nullptr ? *none : incoming_->buffers();
-}
-
-size_t ClientContext::attached_fd_count() const { return incoming_ == nullptr ? 0 : incoming_->fd_count(); }
-
-int ClientContext::TakeAttachedFd(size_t index) { return incoming_ == nullptr ? -1 : incoming_->TakeFd(index); }
 
 absl::string_view ClientContext::transport() const { return peer_ ? absl::string_view(peer_->transport) : ""; }
 

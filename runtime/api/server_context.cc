@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "nearcall/internal/attachments.h"
 #include "nearcall/internal/callback_handlers.h"
 #include "nearcall/internal/cancel_notice.h"
 #include "nearcall/internal/context_access.h"
@@ -32,25 +31,6 @@ void ServerContext::SetOnCancel(std::function<void()> callback) {
   // A cancellation comes either before this look, or finds the notice.
   if (IsCancelled()) notice->Tell();
 }
-
-void ServerContext::Attach(Buffer buffer) {
-  if (outgoing_ == nullptr) outgoing_ = std::make_shared<internal::OutgoingAttachments>();
-  outgoing_->buffers.push_back(std::move(buffer));
-}
-
-void ServerContext::AttachFd(int fd) {
-  if (outgoing_ == nullptr) outgoing_ = std::make_shared<internal::OutgoingAttachments>();
-  outgoing_->AddFd(fd);
-}
-
-const std::vector<Buffer>& ServerContext::attachments() const {
-  static const auto* const none = new std::vector<Buffer>;
-  return incoming_ == nullptr ? *none : incoming_->buffers();
-}
-
-size_t ServerContext::attached_fd_count() const { return incoming_ == nullptr ? 0 : incoming_->fd_count(); }
-
-int ServerContext::TakeAttachedFd(size_t index) { return incoming_ == nullptr ? -1 : incoming_->TakeFd(index); }
 
 absl::StatusOr<Buffer> ServerContext::AllocateBuffer(size_t size) const {
   if (call_ == nullptr) return Buffer(size);  // a handler that is called by a test

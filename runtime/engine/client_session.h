@@ -224,7 +224,7 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
     if (inline_message) request->message.SerializeTo(to);
   };
   SendResult result = SendResult::kSent;
-  const internal::OutgoingAttachments* const attached = internal::ClientContextAccess::outgoing(*context);
+  const internal::OutgoingAttachments* const attached = internal::AttachmentsAccess::outgoing(*context);
   if (attached != nullptr) {
     *error = CheckAttachments(*attached, wire_->passes_fds(), options_.peer->transport);
     if (!error->ok()) return SendResult::kAborted;
@@ -611,7 +611,7 @@ bool ClientSession<W>::TakeAttached(PendingCall* call) {
     return true;
   }
   attachments->Settle();
-  internal::ClientContextAccess::set_incoming(call->context, std::move(attachments));
+  internal::AttachmentsAccess::set_incoming(call->context, std::move(attachments));
   return true;
 }
 

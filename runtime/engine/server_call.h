@@ -63,7 +63,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   // Gives back what the call held of the quotas, and of the peer's buffers, once it is over.
   void DropInbox() {
     inbox_.reset();
-    internal::ServerContextAccess::DropAttachments(&context_);
+    internal::AttachmentsAccess::Drop(&context_);
   }
   // The caller grants more room. False if that is absurd. Poller.
   bool Grant(uint32_t bytes) {
@@ -511,7 +511,7 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
     if (message != nullptr) CountBytes(message->size);
   }
   // The handler has returned: the caller hears first that its buffers are free, so that its next call can use them.
-  internal::ServerContextAccess::DropIncoming(&context_);
+  internal::AttachmentsAccess::DropIncoming(&context_);
   if (!cancelled()) {
     status = Ending(status);
     if (!status.ok()) message = nullptr;
@@ -541,7 +541,7 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
 template <Wire W>
 template <class Send>
 bool SessionCall<W>::SendAttached(absl::Status* status, const Send& send) {
-  const internal::OutgoingAttachments* const attached = internal::ServerContextAccess::outgoing(context_);
+  const internal::OutgoingAttachments* const attached = internal::AttachmentsAccess::outgoing(context_);
   if (attached == nullptr) return true;
   const bool passes_fds = session_->wire()->passes_fds();
   absl::Status checked = CheckAttachments(*attached, passes_fds, context_.transport());

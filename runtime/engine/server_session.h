@@ -348,7 +348,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
   }
   call->Begin(id, method, generic ? &name : nullptr, deadline);
   if (!metadata.empty()) *internal::ServerContextAccess::client_metadata(call->context()) = std::move(metadata);
-  if (attached != nullptr) internal::ServerContextAccess::set_incoming(call->context(), std::move(attached));
+  if (attached != nullptr) internal::AttachmentsAccess::set_incoming(call->context(), std::move(attached));
   *entry = call;
   ++open_;
   core_->OnCallBegun();

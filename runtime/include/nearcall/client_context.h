@@ -10,7 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "nearcall/buffer.h"
+#include "nearcall/call_attachments.h"
 #include "nearcall/internal/cancellable.h"
 #include "nearcall/internal/mutex.h"
 #include "nearcall/metadata.h"
@@ -21,8 +21,6 @@ namespace nearcall {
 class ServerContext;
 namespace internal {
 class ClientContextAccess;
-class IncomingAttachments;
-struct OutgoingAttachments;
 }  // namespace internal
 
 // What a caller says about one call, and what it learns of it beside the response. One context serves one call: a
@@ -30,7 +28,7 @@ struct OutgoingAttachments;
 //
 // Threads: thread-compatible, but for TryCancel(), which any thread may call at any time in the context's life.
 // Lifetime: must outlive the call (for an asynchronous call: until its callback has run).
-class ClientContext {
+class ClientContext : public CallAttachments {
  public:
   ClientContext() = default;
   ~ClientContext();
@@ -57,18 +55,6 @@ class ClientContext {
   void AddMetadata(absl::string_view key, absl::string_view value) { metadata_.Add(key, value); }
   const Metadata& metadata() const { return metadata_; }
 
-  // Sends `buffer` beside the request (nearcall/buffer.h). At most 64 attachments go with a call; over `grpc:` none.
-  void Attach(Buffer buffer);
-  // Sends a copy of the file descriptor `fd`, which stays the caller's. Over shm and unix; elsewhere the call fails
-  // with FAILED_PRECONDITION.
-  void AttachFd(int fd);
-  // What came beside the answer: after the call.
-  const std::vector<Buffer>& attachments() const;
-  size_t attached_fd_count() const;
-  // The `index`-th file descriptor, which is the caller's from now on; -1 if there is none, or it was taken before.
-  // Those that nobody takes are closed with the context.
-  int TakeAttachedFd(size_t index);
-
   // Ends the call with CANCELLED if it is not over yet; before the call: it will end so at once. Never blocks for long.
   void TryCancel();
 
@@ -90,8 +76,6 @@ class ClientContext {
   Metadata server_initial_metadata_;
   Metadata server_trailing_metadata_;
   std::shared_ptr<const Peer> peer_;
-  std::shared_ptr<internal::OutgoingAttachments> outgoing_;  // nullptr: none
-  std::shared_ptr<internal::IncomingAttachments> incoming_;
   const ServerContext* parent_ = nullptr;
   ClientContext* next_sibling_ = nullptr;  // in the parent's list
   bool wait_for_ready_ = false;

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "nearcall/buffer.h"
+#include "nearcall/call_attachments.h"
 #include "nearcall/internal/mutex.h"
 #include "nearcall/metadata.h"
 #include "nearcall/peer.h"
@@ -23,17 +23,15 @@ class ClientContext;
 class ServerUnaryReactor;
 namespace internal {
 class CancelNotice;
-class IncomingAttachments;
 class ServerCall;
 class ServerContextAccess;
-struct OutgoingAttachments;
 }  // namespace internal
 
 // What a handler knows of the call that it serves beside the request, and what it can add to the answer.
 //
 // Threads: thread-compatible, but for IsCancelled() and deadline(), which any thread may call while the handler runs.
 // Lifetime: the framework's; valid until the handler has finished.
-class ServerContext {
+class ServerContext : public CallAttachments {
  public:
   ServerContext() = default;
   ServerContext(const ServerContext&) = delete;
@@ -56,20 +54,8 @@ class ServerContext {
   // Travels with the status.
   void AddTrailingMetadata(absl::string_view key, absl::string_view value) { trailing_metadata_.Add(key, value); }
 
-  // What came beside the request (nearcall/buffer.h).
-  const std::vector<Buffer>& attachments() const;
-  size_t attached_fd_count() const;
-  // The `index`-th file descriptor, which is the handler's from now on; -1 if there is none, or it was taken before.
-  // Those that nobody takes are closed when the call is over.
-  int TakeAttachedFd(size_t index);
   // Memory that the caller can map, for Attach. RESOURCE_EXHAUSTED when there is none.
   absl::StatusOr<Buffer> AllocateBuffer(size_t size) const;
-  // Sends `buffer` beside the answer, which is the status and, if there is one, the last message. At most 64
-  // attachments go with it; over `grpc:` none.
-  void Attach(Buffer buffer);
-  // Sends a copy of the file descriptor `fd`, which stays the handler's. Over shm and unix; elsewhere the call fails
-  // with FAILED_PRECONDITION.
-  void AttachFd(int fd);
 
   // The caller's address and what the kernel says of its process.
   const Peer& peer_info() const { return *peer_; }
@@ -99,8 +85,6 @@ class ServerContext {
   Metadata initial_metadata_;
   Metadata trailing_metadata_;
   std::shared_ptr<ServerUnaryReactor> default_reactor_;
-  std::shared_ptr<internal::OutgoingAttachments> outgoing_;  // nullptr: none
-  std::shared_ptr<internal::IncomingAttachments> incoming_;
 
   std::shared_ptr<internal::CancelNotice> cancel_notice_ ABSL_GUARDED_BY(mu_);
   bool has_cancel_notice_ = false;  // the handler's own

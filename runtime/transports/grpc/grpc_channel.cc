@@ -136,7 +136,7 @@ absl::Status ChannelOverGrpc::Begin(const internal::Method& method, ClientContex
   if (!ClientContextAccess::Begin(context)) return ContextUsedTwice();
   if (inherited()) return ChannelOfTheParent(address_.text);
   if (!unusable_.ok()) return unusable_;
-  if (ClientContextAccess::outgoing(*context) != nullptr) return NoAttachments();
+  if (internal::AttachmentsAccess::outgoing(*context) != nullptr) return NoAttachments();
   *deadline = DeadlineOf(method, *context);
   return CheckCall(*context, method.name(), *deadline);
 }

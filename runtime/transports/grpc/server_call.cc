@@ -220,7 +220,7 @@ absl::Status GrpcServerCall::Ending(absl::Status status, const internal::OutMess
   if (!ServerContextAccess::cancelled(context_) && Over()) {
     status.Update(absl::DeadlineExceededError("the deadline passed while the handler read or wrote"));
   }
-  if (ServerContextAccess::outgoing(context_) != nullptr) status.Update(NoAttachments());
+  if (internal::AttachmentsAccess::outgoing(context_) != nullptr) status.Update(NoAttachments());
   const Metadata& initial = ServerContextAccess::initial_metadata(context_);
   const Metadata& trailing = ServerContextAccess::trailing_metadata(context_);
   absl::Status metadata_status = CheckMetadata(initial);

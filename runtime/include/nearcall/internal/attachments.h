@@ -1,14 +1,13 @@
 #ifndef NEARCALL_INTERNAL_ATTACHMENTS_H_
 #define NEARCALL_INTERNAL_ATTACHMENTS_H_
 
-#include <unistd.h>
-
 #include <cstddef>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "nearcall/buffer.h"
+#include "nearcall/call_attachments.h"
 
 namespace nearcall {
 namespace internal {
@@ -61,16 +60,8 @@ class IncomingAttachments {
   std::vector<int> fds_;  // -1: taken
 };
 
-// Attaches to `to` what has come with `from`: contexts of either side. The descriptors are taken.
-template <class From, class To>
-void PassAttachments(From* from, To* to) {
-  for (const Buffer& buffer : from->attachments()) to->Attach(buffer);
-  for (size_t i = 0; i < from->attached_fd_count(); ++i) {
-    const int fd = from->TakeAttachedFd(i);
-    to->AttachFd(fd);
-    if (fd >= 0) close(fd);
-  }
-}
+// Attaches to `to` what has come with `from`. The descriptors are taken.
+void PassAttachments(CallAttachments* from, CallAttachments* to);
 
 }  // namespace internal
 }  // namespace nearcall

@@ -5,11 +5,33 @@
 #include <memory>
 #include <utility>
 
+#include "nearcall/call_attachments.h"
 #include "nearcall/client_context.h"
 #include "nearcall/server_context.h"
 
 namespace nearcall {
 namespace internal {
+
+// The framework's way into what is attached to a call.
+class AttachmentsAccess {
+ public:
+  // nullptr where nothing is attached.
+  static const OutgoingAttachments* outgoing(const CallAttachments& call) { return call.outgoing_.get(); }
+  static void set_incoming(CallAttachments* call, std::shared_ptr<IncomingAttachments> incoming) {
+    call->incoming_ = std::move(incoming);
+  }
+  // For a call that is made in another one's stead.
+  static void CopyOutgoing(const CallAttachments& from, CallAttachments* to) { to->outgoing_ = from.outgoing_; }
+  static void CopyIncoming(const CallAttachments& from, CallAttachments* to) { to->incoming_ = from.incoming_; }
+  // Whoever got them is done with them.
+  static void DropIncoming(CallAttachments* call) {
+    if (call->incoming_ != nullptr) call->incoming_.reset();
+  }
+  static void Drop(CallAttachments* call) {
+    if (call->outgoing_ != nullptr) call->outgoing_.reset();
+    DropIncoming(call);
+  }
+};
 
 // The framework's way into a ClientContext.
 class ClientContextAccess {
@@ -44,7 +66,7 @@ class ClientContextAccess {
     to->timeout_ = from->timeout_;
     to->metadata_ = from->metadata_;
     to->wait_for_ready_ = from->wait_for_ready_;
-    to->outgoing_ = from->outgoing_;
+    AttachmentsAccess::CopyOutgoing(*from, to);
     to->used_ = std::exchange(from->used_, true);
   }
   // What is learnt of that call with its initial metadata, and at its end.
@@ -55,12 +77,7 @@ class ClientContextAccess {
   static void CopyEnd(const ClientContext& from, ClientContext* to) {
     CopyBeginning(from, to);
     to->server_trailing_metadata_ = from.server_trailing_metadata_;
-    to->incoming_ = from.incoming_;
-  }
-  // nullptr where nothing is attached.
-  static const OutgoingAttachments* outgoing(const ClientContext& context) { return context.outgoing_.get(); }
-  static void set_incoming(ClientContext* context, std::shared_ptr<IncomingAttachments> incoming) {
-    context->incoming_ = std::move(incoming);
+    AttachmentsAccess::CopyIncoming(from, to);
   }
   static void set_peer(ClientContext* context, const std::shared_ptr<const Peer>& peer) { context->peer_ = peer; }
 };
@@ -80,20 +97,7 @@ class ServerContextAccess {
     if (!context->client_metadata_.empty()) context->client_metadata_.clear();
     if (!context->initial_metadata_.empty()) context->initial_metadata_.clear();
     if (!context->trailing_metadata_.empty()) context->trailing_metadata_.clear();
-    DropAttachments(context);
-  }
-  // nullptr where nothing is attached.
-  static const OutgoingAttachments* outgoing(const ServerContext& context) { return context.outgoing_.get(); }
-  static void set_incoming(ServerContext* context, std::shared_ptr<IncomingAttachments> incoming) {
-    context->incoming_ = std::move(incoming);
-  }
-  // The handler is done with what came with the request; the call is over.
-  static void DropIncoming(ServerContext* context) {
-    if (context->incoming_ != nullptr) context->incoming_.reset();
-  }
-  static void DropAttachments(ServerContext* context) {
-    if (context->outgoing_ != nullptr) context->outgoing_.reset();
-    DropIncoming(context);
+    AttachmentsAccess::Drop(context);
   }
   // Marks the call as cancelled, and cancels the calls made on its behalf.
   static void Cancel(ServerContext* context);
