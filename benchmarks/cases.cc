@@ -69,7 +69,8 @@ void AddUnary(const Effort& effort, List* list) {
   }
   Case& one_cpu = list->Add("unary-one-cpu", "64", UNARY, 64, 1, blocking + kTransports + kGrpc);
   one_cpu.placement = ONE_CPU;
-  Case& no_spin = list->Add("unary-no-spin", "64", UNARY, 64, 1, blocking + kTransports + kGrpc);
+  Case& no_spin =
+      list->Add("unary-no-spin", "64", UNARY, 64, 1, blocking + Names{"eventfd-epoll"} + kTransports + kGrpc);
   no_spin.spin = NEVER;
   Case& free = list->Add("unary-unpinned", "64", UNARY, 64, 1, Names{"cache-line"} + sockets + kTransports + kGrpc);
   free.placement = FREE;
@@ -153,8 +154,8 @@ std::string GrpcOf(const Case& one, const std::string& contestant) {
 }
 
 bool IsFloor(const std::string& contestant) {
-  return absl::StartsWith(contestant, "raw-") || contestant == "cache-line" || contestant == "eventfd" ||
-         contestant == "memcpy";
+  return absl::StartsWith(contestant, "raw-") || contestant == "cache-line" || contestant == "memcpy" ||
+         absl::StartsWith(contestant, "eventfd");
 }
 
 bool IsGrpc(const std::string& contestant) { return absl::StartsWith(contestant, "grpc-"); }

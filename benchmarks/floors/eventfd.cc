@@ -1,10 +1,17 @@
-// Two eventfds, each side blocking in read() on its own: the least that waking a process and being woken costs.
+// Two eventfds. Each side blocks in read() on its own: the least that waking a process and being woken costs. Or in
+// epoll, which watches a socket as well: what that costs one who must not miss that the peer has died.
 
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstdint>
 
 #include "benchmarks/floors/floors.h"
+#include "runtime/base/fd.h"
 
 namespace nearcall::benchmarks {
 namespace {
@@ -37,8 +44,62 @@ class Eventfd final : public Floor {
   }
 };
 
+class EventfdByEpoll final : public Floor {
+ public:
+  EventfdByEpoll() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) Die("cannot make a pair of sockets");
+    socket_ = Fd(ends[0]);
+    peer_ = Fd(ends[1]);
+    Watch(socket_.get());
+    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kMemoryFd, 0);
+    if (page == MAP_FAILED) Die("cannot map the shared page");
+    over_ = static_cast<std::atomic<bool>*>(page);
+  }
+  // Nobody reads before the end: each ring is an event by itself.
+  void Serve(const Round&) override {
+    Watch(kPingFd);
+    for (bool over = false; !over;) {
+      Wait();
+      over = over_->load(std::memory_order_acquire);  // set before the ring that it is about
+      Ring(kPongFd, kPing);
+    }
+    Take(kPingFd);
+    over_->store(false, std::memory_order_relaxed);
+  }
+  Sample Drive(const Round& round) override {
+    Watch(kPongFd);
+    Sample sample = Repeat(round, [this] {
+      Ring(kPingFd, kPing);
+      Wait();
+    });
+    over_->store(true, std::memory_order_release);
+    Ring(kPingFd, kPing);
+    Wait();
+    Take(kPongFd);
+    return sample;
+  }
+
+ private:
+  void Watch(int fd) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST) Die("cannot watch a descriptor");
+  }
+  void Wait() {
+    epoll_event event;
+    while (epoll_wait(epoll_.get(), &event, 1, -1) != 1) {
+    }
+  }
+
+  const Fd epoll_;
+  Fd socket_, peer_;
+  std::atomic<bool>* over_;
+};
+
 }  // namespace
 
 std::unique_ptr<Floor> NewEventfd() { return std::make_unique<Eventfd>(); }
+std::unique_ptr<Floor> NewEventfdByEpoll() { return std::make_unique<EventfdByEpoll>(); }
 
 }  // namespace nearcall::benchmarks

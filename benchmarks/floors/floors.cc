@@ -8,6 +8,7 @@ std::unique_ptr<Floor> NewFloor(const Setup& setup, bool server) {
   const std::string& name = setup.contestant();
   if (name == "cache-line") return NewCacheLine();
   if (name == "eventfd") return NewEventfd();
+  if (name == "eventfd-epoll") return NewEventfdByEpoll();
   if (name == "memcpy") return NewMemcpy();
   if (name == "raw-unix") return NewUnixSocket(setup.address(), server, false);
   if (name == "raw-unix-spin") return NewUnixSocket(setup.address(), server, true);

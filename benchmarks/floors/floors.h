@@ -19,6 +19,7 @@ inline constexpr int kInheritedFds = 7;
 
 std::unique_ptr<Floor> NewCacheLine();
 std::unique_ptr<Floor> NewEventfd();
+std::unique_ptr<Floor> NewEventfdByEpoll();
 std::unique_ptr<Floor> NewMemcpy();
 // A connection of its own, which each side blocks on or, with `spin`, tries again and again.
 std::unique_ptr<Floor> NewUnixSocket(const std::string& path, bool server, bool spin);
