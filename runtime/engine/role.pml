@@ -8,9 +8,9 @@
    WITHOUT_... leaves out one step, and must fail. tests/models runs them all. */
 
 #define THREADS 3
-#define RUNG 0   /* the thread that the frame is for, which has found already that borrowing does not pay, */
+#define RUNG 0   /* the thread that the frame is for, */
 #define TASKED 1 /* the one that the task is for, */
-#define DIRECT 2 /* and the third */
+#define DIRECT 2 /* and the third. The others have found already that borrowing does not pay (it holds without that, too). */
 
 mtype = {FREE, HELD, LEFT, BORROWED};
 mtype role = FREE;
@@ -135,7 +135,7 @@ inline poll() {
 inline activate() { looked_at = true; armed = false }
 
 proctype Waiter(byte me) {
-  bool borrows = me != RUNG, followed, quiet;
+  bool borrows = me == DIRECT, followed, quiet;
   do
   :: atomic { done[me] -> break }
   /* PollForSelf */
