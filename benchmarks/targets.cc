@@ -12,27 +12,58 @@ namespace {
 
 using Value = std::optional<double>;
 
-Value FloorRatio(const Row& row) { return row.floor_ratio; }
-Value GrpcRatio(const Row& row) { return row.grpc_ratio; }
-Value PerSecond(const Row& row) { return row.calls_per_s; }
-Value Fairness(const Row& row) { return row.fairness; }
-Value Median(const Row& row) { return row.p50; }
-Value Tail(const Row& row) {
+Value FloorRatio(const Row& row, const std::vector<Row>&) { return row.floor_ratio; }
+Value GrpcRatio(const Row& row, const std::vector<Row>&) { return row.grpc_ratio; }
+Value PerSecond(const Row& row, const std::vector<Row>&) { return row.calls_per_s; }
+Value Fairness(const Row& row, const std::vector<Row>&) { return row.fairness; }
+Value Median(const Row& row, const std::vector<Row>&) { return row.p50; }
+Value Tail(const Row& row, const std::vector<Row>&) {
   if (!row.p50 || !row.p99) return std::nullopt;
   return *row.p99 / *row.p50;
 }
-Value IdleCpu(const Row& row) {
+Value IdleCpu(const Row& row, const std::vector<Row>&) {
   for (const auto& [name, value] : row.cost) {
     if (name == "idle_cpu_ms_per_s") return value;
   }
   return std::nullopt;
 }
 
+// The p99 of a case in which a handler sleeps, to the p99 without.
+Value TailToUsual(const Row& row, const std::vector<Row>& rows) {
+  for (const Row& usual : rows) {
+    if (usual.label == "unary/64" && usual.contestant == row.contestant && row.p99 && usual.p99) {
+      return *row.p99 / *usual.p99;
+    }
+  }
+  return std::nullopt;
+}
+// What 512 connections reach, to the best that fewer do.
+Value ManyToFew(const Row& many, const std::vector<Row>& rows) {
+  Value few;
+  for (const Row& row : rows) {
+    if (row.contestant != many.contestant || !absl::StartsWith(row.label, "clients/") || !row.calls_per_s) continue;
+    if (row.label != many.label) few = std::max(few.value_or(0), *row.calls_per_s);
+  }
+  if (!many.calls_per_s || !few) return std::nullopt;
+  return *many.calls_per_s / *few;
+}
+// What adaptive spinning reaches, to the better of spinning always and never.
+Value AdaptiveToBetter(const Row& adaptive, const std::vector<Row>& rows) {
+  Value better;
+  for (const Row& row : rows) {
+    if (row.contestant != adaptive.contestant || !row.calls_per_s) continue;
+    if (row.label != "threads-16/always" && row.label != "threads-16/never") continue;
+    better = std::max(better.value_or(0), *row.calls_per_s);
+  }
+  if (!adaptive.calls_per_s || !better) return std::nullopt;
+  return *adaptive.calls_per_s / *better;
+}
+
 struct Target {
   const char* what;
   const char* label;
   const char* contestant;
-  Value (*figure)(const Row& row);
+  Value (*figure)(const Row& row, const std::vector<Row>& rows);
   bool at_most;
   double limit;
 };
@@ -60,50 +91,23 @@ const Target kTargets[] = {
     {"shm, 1 MiB: times faster than gRPC", "unary/1Mi", "shm", GrpcRatio, kAtLeast, 4},
     {"shm, buffers of 64 MiB both ways, warm: microseconds", "unary/64Mi", "shm-buffer", Median, kAtMost, 20},
     {"shm, stream of 64 B: messages a second", "stream/64", "shm", PerSecond, kAtLeast, 3'000'000},
+    {"shm, 16 threads: adaptive to the better policy", "threads-16/adaptive", "shm", AdaptiveToBetter, kAtLeast, 0.95},
+    {"unix, 16 threads: adaptive to the better policy", "threads-16/adaptive", "unix", AdaptiveToBetter, kAtLeast,
+     0.95},
+    {"tcp, 16 threads: adaptive to the better policy", "threads-16/adaptive", "tcp", AdaptiveToBetter, kAtLeast, 0.95},
     {"shm, 512 connections: calls of the busiest to the least busy", "clients/512", "shm", Fairness, kAtMost, 3},
     {"shm, 100 idle connections: ms of CPU a second", "cost", "shm", IdleCpu, kAtMost, 0.1},
-};
-
-constexpr Target kBesideSleeper[] = {
-    {"shm, a handler asleep: p99 of another connection to the usual", "sleeper/other-connection", "", nullptr, kAtMost,
-     3},
-    {"shm, a handler asleep: p99 of the same connection to the usual", "sleeper/same-connection", "", nullptr, kAtMost,
-     3},
+    {"shm, 512 connections: share of the best with fewer", "clients/512", "shm", ManyToFew, kAtLeast, 0.8},
+    {"shm, a handler asleep: p99 of another connection to the usual", "sleeper/other-connection", "shm", TailToUsual,
+     kAtMost, 3},
+    {"shm, a handler asleep: p99 of the same connection to the usual", "sleeper/same-connection", "shm", TailToUsual,
+     kAtMost, 3},
 };
 
 std::string Line(const Target& target, double figure) {
   const bool met = target.at_most ? figure <= target.limit : figure >= target.limit;
   return absl::StrFormat("%-62s %s %10.6g %12.6g  %s\n", target.what, target.at_most ? "<=" : ">=", target.limit,
                          figure, met ? "met" : "MISSED");
-}
-
-// The p99 of a case in which a handler sleeps, to the p99 without.
-Value TailBesideSleeper(const std::vector<Row>& rows, const char* label) {
-  Value beside;
-  Value usual;
-  for (const Row& row : rows) {
-    if (row.contestant != "shm") continue;
-    if (row.label == label) beside = row.p99;
-    if (row.label == "unary/64") usual = row.p99;
-  }
-  if (!beside || !usual) return std::nullopt;
-  return *beside / *usual;
-}
-
-// What 512 connections reach, to the best that fewer do.
-Value ManyToFew(const std::vector<Row>& rows) {
-  Value many;
-  Value few;
-  for (const Row& row : rows) {
-    if (row.contestant != "shm" || !absl::StartsWith(row.label, "clients/") || !row.calls_per_s) continue;
-    if (row.measured.round.clients() == 512) {
-      many = row.calls_per_s;
-    } else {
-      few = std::max(few.value_or(0), *row.calls_per_s);
-    }
-  }
-  if (!many || !few) return std::nullopt;
-  return *many / *few;
 }
 
 }  // namespace
@@ -113,13 +117,8 @@ std::string Targets(const std::vector<Row>& rows) {
   for (const Target& target : kTargets) {
     for (const Row& row : rows) {
       if (row.label != target.label || row.contestant != target.contestant) continue;
-      if (const Value figure = target.figure(row)) lines += Line(target, *figure);
+      if (const Value figure = target.figure(row, rows)) lines += Line(target, *figure);
     }
-  }
-  const Target many{"shm, 512 connections: share of the best with fewer", "", "", nullptr, kAtLeast, 0.8};
-  if (const Value share = ManyToFew(rows)) lines += Line(many, *share);
-  for (const Target& target : kBesideSleeper) {
-    if (const Value ratio = TailBesideSleeper(rows, target.label)) lines += Line(target, *ratio);
   }
   if (lines.empty()) return "";
   return absl::StrFormat("%-62s %13s %12s\n", "target", "", "measured") + lines;

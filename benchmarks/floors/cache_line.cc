@@ -1,7 +1,5 @@
 // One word in memory that two processes share, on a cache line of its own: the client makes it odd, the server even.
 
-#include <sys/mman.h>
-
 #include <atomic>
 #include <cstdint>
 
@@ -15,12 +13,6 @@ constexpr uint64_t kOver = UINT64_MAX;
 
 class CacheLine final : public Floor {
  public:
-  CacheLine() {
-    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kMemoryFd, 0);
-    if (page == MAP_FAILED) Die("cannot map the shared page");
-    word_ = static_cast<std::atomic<uint64_t>*>(page);
-  }
-
   // Release and acquire on the word pair with each other, across the two processes.
   void Serve(const Round&) override {
     while (true) {
@@ -48,7 +40,7 @@ class CacheLine final : public Floor {
   }
 
  private:
-  std::atomic<uint64_t>* word_;
+  std::atomic<uint64_t>* const word_ = static_cast<std::atomic<uint64_t>*>(MapSharedPage());
 };
 
 }  // namespace

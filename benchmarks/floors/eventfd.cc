@@ -2,7 +2,6 @@
 // epoll, which watches a socket as well: what that costs one who must not miss that the peer has died.
 
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,9 +51,6 @@ class EventfdByEpoll final : public Floor {
     socket_ = Fd(ends[0]);
     peer_ = Fd(ends[1]);
     Watch(socket_.get());
-    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kMemoryFd, 0);
-    if (page == MAP_FAILED) Die("cannot map the shared page");
-    over_ = static_cast<std::atomic<bool>*>(page);
   }
   // Nobody reads before the end: each ring is an event by itself.
   void Serve(const Round&) override {
@@ -94,7 +90,7 @@ class EventfdByEpoll final : public Floor {
 
   const Fd epoll_;
   Fd socket_, peer_;
-  std::atomic<bool>* over_;
+  std::atomic<bool>* const over_ = static_cast<std::atomic<bool>*>(MapSharedPage());
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "benchmarks/floors/floors.h"
 
+#include <sys/mman.h>
+
 #include "benchmarks/contestants.h"
 
 namespace nearcall::benchmarks {
@@ -15,6 +17,12 @@ std::unique_ptr<Floor> NewFloor(const Setup& setup, bool server) {
   if (name == "raw-tcp") return NewTcpSocket(setup.address(), server, false);
   if (name == "raw-tcp-spin") return NewTcpSocket(setup.address(), server, true);
   return nullptr;
+}
+
+void* MapSharedPage() {
+  void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kMemoryFd, 0);
+  if (page == MAP_FAILED) Die("cannot map the shared page");
+  return page;
 }
 
 }  // namespace nearcall::benchmarks

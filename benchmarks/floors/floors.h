@@ -17,6 +17,9 @@ inline constexpr int kPingFd = 5;     // an eventfd for the client to ring
 inline constexpr int kPongFd = 6;     // and one for the server
 inline constexpr int kInheritedFds = 7;
 
+// The page behind kMemoryFd, mapped; zero at first, and whoever changes it leaves it so.
+void* MapSharedPage();
+
 std::unique_ptr<Floor> NewCacheLine();
 std::unique_ptr<Floor> NewEventfd();
 std::unique_ptr<Floor> NewEventfdByEpoll();
