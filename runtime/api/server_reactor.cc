@@ -97,7 +97,7 @@ void ServerReactorDriver::React(const Reaction& reaction) {
   pending_.status = thrown;
 }
 
-bool ServerReactorDriver::Drive() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+bool ServerReactorDriver::Drive() {
   const ServerReactorDriver* const outer = std::exchange(driving, this);
   while (Advance()) {
   }
@@ -105,7 +105,7 @@ bool ServerReactorDriver::Drive() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   const Pending todo = Snapshot();
   if (todo.finish && !todo.write) {
     const bool answers = todo.status.ok() && response_.has_value();
-    if (call_->TryFinish(todo.status, answers ? &*response_ : nullptr) != Tried::kNotYet) {
+    if (driven_call()->TryFinish(todo.status, answers ? &*response_ : nullptr) != Tried::kNotYet) {
       MutexLock lock(&mu_);
       call_ = nullptr;
       over = true;
@@ -116,8 +116,8 @@ bool ServerReactorDriver::Drive() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   return over;
 }
 
-bool ServerReactorDriver::Advance() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  if (!cancel_told_ && call_->context()->IsCancelled()) {
+bool ServerReactorDriver::Advance() {
+  if (!cancel_told_ && driven_call()->context()->IsCancelled()) {
     cancel_told_ = true;
     React([this] { reactor_->OnCancel(); });
     return true;
@@ -125,7 +125,7 @@ bool ServerReactorDriver::Advance() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   const Pending todo = Snapshot();
   bool advanced = false;
   if (todo.metadata) {
-    const Tried tried = call_->TrySendInitialMetadata();
+    const Tried tried = driven_call()->TrySendInitialMetadata();
     if (tried != Tried::kNotYet) {
       {
         MutexLock lock(&mu_);
@@ -136,7 +136,7 @@ bool ServerReactorDriver::Advance() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     }
   }
   if (todo.write) {
-    const Tried tried = call_->TryWrite(todo.to_write, todo.write_options);
+    const Tried tried = driven_call()->TryWrite(todo.to_write, todo.write_options);
     if (tried != Tried::kNotYet) {
       {
         MutexLock lock(&mu_);
@@ -147,7 +147,7 @@ bool ServerReactorDriver::Advance() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     }
   }
   if (todo.read) {
-    const Tried tried = call_->TryRead(todo.read_to);
+    const Tried tried = driven_call()->TryRead(todo.read_to);
     if (tried != Tried::kNotYet) {
       {
         MutexLock lock(&mu_);

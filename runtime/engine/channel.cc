@@ -169,7 +169,7 @@ absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connection(
 
 absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connect(ClientContext* context, int64_t deadline) {
   if (!unusable_.ok()) return unusable_;
-  Reactor::HandOffLease();  // this may block, in a handler too
+  PollerRole::HandOffLease();  // this may block, in a handler too
   const bool wait_for_ready = context->wait_for_ready();
   const auto cancelled = [context] { return ClientContextAccess::cancelled(*context); };
   const WakeOnCancel wake(context, &mu_, &waiters_);

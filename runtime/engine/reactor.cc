@@ -116,86 +116,10 @@ void Reactor::RunTasks() {
   for (std::function<void()>& task : tasks) task();
 }
 
-// --- The role ---
-
-thread_local constinit Reactor::Lease* Reactor::current_lease_ = nullptr;
-
-Reactor::Lease* Reactor::Lease::Current() { return CurrentLease(); }
-
-void Reactor::FindOwner() {
-  if (on_vacant_ && on_vacant_()) return;
-  if (followers_.load(std::memory_order_seq_cst) > 0) PromoteFollower();
-}
-
-void Reactor::PromoteFollower() {
-  if (promoting_.exchange(true, std::memory_order_seq_cst)) return;  // one is on its way
-  internal::MutexLock lock(&mu_);
-  if (follower_list_.empty()) return promoting_.store(false, std::memory_order_seq_cst);
-  follower_list_.front().parker->Unpark();
-}
-
-void Reactor::OfferToFollower() {
-  if (borrowers_.load(std::memory_order_seq_cst) == 0) return;
-  internal::MutexLock lock(&mu_);
-  const auto borrower = std::find_if(follower_list_.begin(), follower_list_.end(),
-                                     [](const Follower& follower) { return follower.may_borrow; });
-  // Not by promoting_: who finds it set must be able to rely on a thread that comes.
-  if (borrower != follower_list_.end()) borrower->parker->Unpark();
-}
-
-bool Reactor::Steal(uint64_t ticket) { return Reclaim(ticket); }
-
-uint64_t Reactor::lent_ticket() const {
-  const uint64_t role = role_.load(std::memory_order_relaxed);
-  return (role & kStateMask) == kLent ? role : 0;
-}
-
-void Reactor::HandOffLease() {
-  Lease* lease = CurrentLease();
-  if (lease == nullptr || lease->lost_ || lease->ticket_ == 0) return;
-  lease->lost_ = true;
-  uint64_t ticket = lease->ticket_;
-  if (lease->reactor_->role_.compare_exchange_strong(ticket, kFree, std::memory_order_seq_cst)) {
-    lease->reactor_->FindOwner();
-  }
-}
-
-bool Reactor::Follow(WaitSpot* spot, absl::FunctionRef<bool()> done, int64_t deadline, bool may_borrow) {
-  Parker* const parker = Parker::ForThisThread();
-  HandOffLease();
-  {
-    internal::MutexLock lock(&mu_);
-    follower_list_.push_back({parker, may_borrow});
-  }
-  followers_.fetch_add(1, std::memory_order_seq_cst);
-  if (may_borrow) borrowers_.fetch_add(1, std::memory_order_seq_cst);
-  const auto has_chance = [&] {
-    const uint64_t role = role_.load(std::memory_order_seq_cst);
-    return role == kFree || (may_borrow && role == kLeft);
-  };
-  spot->EnterSleep(parker, nullptr);
-  bool in_time = true;
-  while (in_time && !done() && !has_chance()) {
-    in_time = parker->Park(deadline);
-    // Whoever wakes may be the one that was promoted; from here on the next Release promotes anew. Before the look at
-    // the role: a Release that still saw the promotion under way has freed the role by then.
-    promoting_.store(false, std::memory_order_seq_cst);
-  }
-  spot->LeaveSleep();
-  if (may_borrow) borrowers_.fetch_sub(1, std::memory_order_seq_cst);
-  followers_.fetch_sub(1, std::memory_order_seq_cst);
-  {
-    internal::MutexLock lock(&mu_);
-    follower_list_.erase(std::find_if(follower_list_.begin(), follower_list_.end(),
-                                      [=](const Follower& follower) { return follower.parker == parker; }));
-  }
-  promoting_.store(false, std::memory_order_seq_cst);
-  return in_time;
-}
+// --- The role, borrowed ---
 
 bool Reactor::TryBorrow() {
-  uint64_t role = kLeft;
-  if (!role_.compare_exchange_strong(role, kBorrowed, std::memory_order_seq_cst)) return false;
+  if (!role_.TryBorrow()) return false;
   sleeper_.store(Sleeper::kRelieved, std::memory_order_relaxed);
   MuteSockets(true);
   ActivateSpinning();
@@ -206,29 +130,15 @@ void Reactor::GiveBack(bool offer) {
   MuteSockets(false);
   const bool quiet = PutAllToSleep([] { return false; });
   const bool too_late = next_timer_ < sleeps_until_ || some_unwatched_;
-  uint64_t role = kBorrowed;
-  if (role_.compare_exchange_strong(role, kLeft, std::memory_order_seq_cst)) {
+  if (role_.TryGiveBack()) {
     if (!quiet || too_late) return WakeSleeper();
-    if (offer) OfferToFollower();
+    if (offer) role_.OfferToFollower();
     return;
   }
   sleeper_.store(Sleeper::kNone, std::memory_order_relaxed);  // it has gone: the role is this thread's own
   ActivateSpinning();
   may_run_handlers_ = true;
   Release();
-}
-
-bool Reactor::ReturnFromSleep(absl::Span<const epoll_event> events) {
-  bool told = events.empty();
-  for (;;) {
-    uint64_t role = kLeft;
-    if (role_.compare_exchange_strong(role, kHeld, std::memory_order_seq_cst)) return true;
-    if (!std::exchange(told, true)) {
-      Post([this, events = std::vector<epoll_event>(events.begin(), events.end())] { Deliver(events, true); });
-    }
-    role = kBorrowed;
-    if (role_.compare_exchange_strong(role, kHeld, std::memory_order_seq_cst)) return false;
-  }
 }
 
 // --- Polling ---
@@ -239,8 +149,9 @@ Reactor::Pass Reactor::PollOnce() {
   if (looks_since_glance_ >= kLooksPerGlance) Glance();
   bool progress = false;
   // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner
-  // one stopped, never with an index into a list that has changed.
-  next_ = 0;
+  // one stopped, never with an index into a list that has changed. Likewise whoever took the role from a pass: were it
+  // to begin anew, what holds up one poller after the other would keep those behind it from their turn.
+  if (next_ >= active_.size()) next_ = 0;
   while (next_ < active_.size()) {
     Pollable* const pollable = active_[next_++];
     switch (pollable->Poll()) {
@@ -339,8 +250,8 @@ bool Reactor::WaitForEvents(int64_t deadline, WhileAsleep role) {
   const bool left = role != WhileAsleep::kKeepRole;
   if (left) {
     sleeps_until_ = until;
-    role_.store(kLeft, std::memory_order_seq_cst);
-    if (role == WhileAsleep::kOfferRole) OfferToFollower();
+    role_.Leave();
+    if (role == WhileAsleep::kOfferRole) role_.OfferToFollower();
   }
   NEARCALL_STEP("reactor.wait");
   epoll_event buffer[64];
@@ -352,7 +263,13 @@ bool Reactor::WaitForEvents(int64_t deadline, WhileAsleep role) {
   }
   NEARCALL_STEP("reactor.events");
   const absl::Span<const epoll_event> events(buffer, static_cast<size_t>(std::max(count, 0)));
-  if (left && !ReturnFromSleep(events)) return false;
+  const auto tell_borrower = [&] {
+    if (events.empty()) return;
+    Post([this, events = std::vector<epoll_event>(events.begin(), events.end())] {
+      Deliver(events, /*may_be_gone=*/true);
+    });
+  };
+  if (left && !role_.ReturnFromSleep(tell_borrower)) return false;
   Deliver(events, left);
   const bool few = has_few();
   if ((few && deadline != 0) || (next_timer_ != kNever && MonotonicNanos() >= next_timer_)) {

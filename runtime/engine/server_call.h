@@ -205,7 +205,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   bool holds_frame_ = false;
   bool leased_ = false;
   bool finished_in_run_ = false;  // by the thread that runs the handler, inside Run
-  Reactor::Lease lease_;
+  PollerRole::Lease lease_;
   std::atomic<int> ends_{0};
 
   // Of a driven call. The thread in kRuns has driver_; the transitions of drive_ hand it on.
@@ -263,8 +263,8 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   running = outer;
   // If Finish was called on another thread it may be the second end in no time: `this` is used with care from here on.
   if (holds_frame_) ReleaseFrame();  // the handler never read
-  Reactor::Lease* const lease = &lease_;
-  const bool still_poller = session->core()->reactor()->EndLease(lease);
+  PollerRole::Lease* const lease = &lease_;
+  const bool still_poller = session->core()->reactor()->role()->EndLease(lease);
   session->core()->workers()->Leave();
   if (was_long || !still_poller) method->long_runs.store(kLongRuns, std::memory_order_relaxed);
   if (finished_in_run_ || SecondEnd()) {
@@ -283,7 +283,7 @@ void SessionCall<W>::ReleaseFrame() {
   payload_ = nullptr;
   session_->wire()->Release();
   NEARCALL_STEP("server.lend");
-  session_->core()->reactor()->BeginLease(&lease_);
+  session_->core()->reactor()->role()->BeginLease(&lease_);
 }
 
 template <Wire W>
@@ -369,12 +369,12 @@ bool SessionCall<W>::DriveInline() {
   }
   ServedMethod* const method = method_;
   ServerSession<W>* const session = session_;
-  Reactor::Lease lease;
-  reactor->BeginLease(&lease);
+  PollerRole::Lease lease;
+  reactor->role()->BeginLease(&lease);
   const uint64_t began = CycleCount();
   const bool over = Drive();
   const bool was_long = CycleCount() - began > CyclesIn(kLongRunNanos);
-  const bool still_poller = reactor->EndLease(&lease);
+  const bool still_poller = reactor->role()->EndLease(&lease);
   if (was_long || !still_poller) method->long_runs.store(kLongRuns, std::memory_order_relaxed);
   if (over && SecondEnd()) {
     if (still_poller) {

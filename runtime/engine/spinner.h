@@ -22,7 +22,9 @@ namespace nearcall {
 // often while that does not pay.
 //
 // A spinner is a good neighbour: a scheduler lets a thread that never sleeps run for milliseconds, in which it makes
-// thousands of calls while threads that share its CPU make none. So it offers its CPU to them more often than that.
+// thousands of calls while threads that share its CPU make none. So it offers its CPU to them more often than that; and
+// in a crowd, where a look costs about what changing threads does (a system call), as soon as it has to wait: what the
+// others then send goes along with what it waits for.
 //
 // Threads: the poller's own.
 class Spinner {
@@ -32,11 +34,14 @@ class Spinner {
     if (policy == Spin::kAlways || (policy == Spin::kAdaptive && AllowedCpus() > 1)) budget_ = kMaxBudget;
   }
 
-  // A wait begins.
-  void Begin() {
+  // A wait begins. `crowded`: other threads wait too, each for something of its own, and whoever has got it wants to
+  // run.
+  void Begin(bool crowded = false) {
     passes_ = 0;
     times_away_ = 0;
     limit_ = budget_;
+    crowded_ = crowded;
+    if (crowded) began_ = CycleCount();
   }
 
   // After a fruitless look: whether to look again. Reads the clock on few passes only.
@@ -47,7 +52,8 @@ class Spinner {
       if (limit_ == 0) return false;
     }
     ++passes_;
-    if (++passes_since_look_ >= kPassesPerLook) GiveWay();
+    if (++passes_since_look_ >= kPassesPerLook && TurnIsOver()) return GiveWay();
+    if (crowded_ && passes_ == kPassesToJudge && LooksAreSlow()) return GiveWay();
     if (passes_ % kPassesPerClock != 0) return true;
     const int64_t now = MonotonicNanos();
     if (passes_ == kPassesPerClock || WasAway(now)) {
@@ -87,6 +93,8 @@ class Spinner {
   static constexpr uint32_t kPassesPerClock = 32;
   static constexpr int64_t kTurn = 200'000;  // a hundred times what changing threads costs
   static constexpr uint32_t kPassesPerLook = 256;
+  static constexpr uint64_t kSlowLook = 150;  // nanoseconds: a look at memory takes a tenth, a system call twice that
+  static constexpr uint32_t kPassesToJudge = 2;
   static constexpr int64_t kAway = 50'000;
   static constexpr uint32_t kMaxTimesAway = 4;  // in one wait; so that slow passes are not taken for that for ever
   static constexpr uint32_t kProbeEvery = 64;
@@ -95,14 +103,20 @@ class Spinner {
   // Whether somebody else had the CPU between the last look at the clock and now: what passed then was no spinning.
   bool WasAway(int64_t now) { return now - looked_at_clock_ > kAway && ++times_away_ <= kMaxTimesAway; }
 
-  // Lets others that wait for this CPU have it, once its turn has been long enough.
-  void GiveWay() {
+  bool TurnIsOver() {
     passes_since_look_ = 0;
-    const int64_t now = MonotonicNanos();
-    if (now - turn_began_ < kTurn) return;
+    return MonotonicNanos() - turn_began_ >= kTurn;
+  }
+  bool LooksAreSlow() const { return CycleCount() - began_ > CyclesIn(kPassesToJudge * kSlowLook); }
+
+  // Lets others that wait for this CPU have it; then to look again. How long they have taken says nothing about this
+  // wait: its time counts from here.
+  bool GiveWay() {
     sched_yield();
     turn_began_ = MonotonicNanos();
-    passes_ = 0;  // how long others have taken says nothing about this wait
+    passes_ = 0;
+    crowded_ = false;  // once in a wait
+    return true;
   }
 
   int64_t ProbeBudget() {
@@ -122,6 +136,8 @@ class Spinner {
   uint32_t passes_ = 0;
   uint32_t passes_since_look_ = 0;
   int64_t turn_began_ = 0;
+  bool crowded_ = false;
+  uint64_t began_ = 0;          // this wait, if crowded; by CycleCount
   uint32_t waits_without_ = 0;  // since the last probe
   uint32_t probe_after_ = 1;    // so many of them comes the next one
 };

@@ -28,6 +28,7 @@ class WaitSpot final : private internal::Cancellable {
   void Notify();
 
  private:
+  friend class PollerRole;
   friend class Reactor;
 
   void OnCancel() override { Notify(); }

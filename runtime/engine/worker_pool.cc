@@ -10,8 +10,8 @@
 namespace nearcall {
 
 WorkerPool::WorkerPool(Reactor* reactor, int max_handlers) : reactor_(reactor), max_handlers_(max_handlers) {
-  reactor_->set_on_vacant([this] { return OnVacant(); });
-  reactor_->set_wake_watcher([this] { WakeStandby(); });
+  reactor_->role()->set_on_vacant([this] { return OnVacant(); });
+  reactor_->role()->set_wake_watcher([this] { WakeStandby(); });
 }
 
 WorkerPool::~WorkerPool() = default;
@@ -136,7 +136,7 @@ bool WorkerPool::OnVacant() {
 
 void WorkerPool::WakeStandby() {
   absl::MutexLock lock(&mu_);
-  reactor_->set_watcher_dozes(false);
+  reactor_->role()->set_watcher_dozes(false);
   if (standby_ != nullptr) standby_->Unpark();
 }
 
@@ -197,18 +197,18 @@ bool WorkerPool::StandBy() {
         TryAgainToWakeOne();
       }
     } else {
-      reactor_->set_watcher_dozes(true);
+      reactor_->role()->set_watcher_dozes(true);
       // From here on a lease shows in lent_ticket, or its lender sees that we doze.
       const int64_t until = MembarrierOfProcess() ? kNever : MonotonicNanos() + kTickWithoutBarrier;
-      if (reactor_->lent_ticket() == 0 && !HasUnattendedWork() && !stopping()) {
+      if (reactor_->role()->lent_ticket() == 0 && !HasUnattendedWork() && !stopping()) {
         parker->Park(until);
       }
-      reactor_->set_watcher_dozes(false);
+      reactor_->role()->set_watcher_dozes(false);
       quiet_ticks = 0;  // whoever woke us may not have got to what we are to see
     }
     if (stopping()) break;
-    const uint64_t ticket = reactor_->lent_ticket();
-    if (ticket != 0 && ticket == seen_ticket && reactor_->Steal(ticket)) {
+    const uint64_t ticket = reactor_->role()->lent_ticket();
+    if (ticket != 0 && ticket == seen_ticket && reactor_->role()->Steal(ticket)) {
       stolen = true;
       break;
     }

@@ -99,7 +99,8 @@ class HealthExtension::Watcher final : public ServerWriteReactor<HealthCheckResp
       : owner_(owner), context_(context), name_(std::move(name)) {}
 
   // Sends what the status is now, if the last one that was sent was another.
-  void Update() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  void Update() {
+    owner_->mu_.AssertHeld();
     if (writing_ || finished_) return;
     const auto at = owner_->statuses_.find(name_);
     const auto status = at == owner_->statuses_.end() ? HealthCheckResponse::SERVICE_UNKNOWN : at->second;
@@ -138,7 +139,7 @@ class HealthExtension::Watcher final : public ServerWriteReactor<HealthCheckResp
   }
 
  private:
-  void Finish(bool with_message) {
+  void Finish(bool with_message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(owner_->mu_) {
     finished_ = true;
     absl::Status status = absl::UnavailableError("the server is shutting down");
     if (with_message) {
@@ -152,9 +153,9 @@ class HealthExtension::Watcher final : public ServerWriteReactor<HealthCheckResp
   CallbackServerContext* const context_;
   const std::string name_;
   HealthCheckResponse message_;  // the last that was sent
-  bool began_ = false;
-  bool writing_ = false;
-  bool finished_ = false;
+  bool began_ ABSL_GUARDED_BY(owner_->mu_) = false;
+  bool writing_ ABSL_GUARDED_BY(owner_->mu_) = false;
+  bool finished_ ABSL_GUARDED_BY(owner_->mu_) = false;
 };
 
 void HealthExtension::Set(const std::string& name, bool serving) {

@@ -105,7 +105,7 @@ ChannelOverGrpc::~ChannelOverGrpc() {
   {
     absl::MutexLock lock(&mu_);
     for (PendingUnary* call : open_) call->context.Cancel(absl::CancelledError("the channel was destroyed"));
-    const auto none = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return open_.empty(); };
+    const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return open_.empty(); };
     mu_.Await(absl::Condition(&none));
   }
   runner_.Stop();

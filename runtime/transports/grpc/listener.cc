@@ -160,7 +160,7 @@ void GrpcListener::Close() {
     closed = true;
   });
   {
-    const auto none = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return calls_.empty(); };
+    const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return calls_.empty(); };
     absl::MutexLock lock(&mu_);
     mu_.Await(absl::Condition(&none));
   }

@@ -31,7 +31,7 @@ void Runner::Loop() {
     std::function<void()> task;
     {
       absl::MutexLock lock(&mu_);
-      const auto something = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stopping_ || !tasks_.empty(); };
+      const auto something = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_ || !tasks_.empty(); };
       mu_.Await(absl::Condition(&something));
       if (tasks_.empty()) return;
       task = std::move(tasks_.front());

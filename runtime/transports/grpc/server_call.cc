@@ -54,7 +54,7 @@ void GrpcServerCall::Refuse(const absl::Status& status, bool surely_not_seen) {
   grpc::ServerGenericBidiReactor::Finish(ToGrpc(refusal, /*keep_delivery=*/true));
 }
 
-void GrpcServerCall::Dispatch() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+void GrpcServerCall::Dispatch() {
   dispatched_ = true;
   ++refs_;
   if (method_->handler->drives()) {
@@ -140,7 +140,7 @@ void GrpcServerCall::OnDone() { Unref(); }
 // --- A handler that blocks ---
 
 void GrpcServerCall::AwaitSent() {
-  const auto sent = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !sending_; };
+  const auto sent = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !sending_; };
   mu_.Await(absl::Condition(&sent));
 }
 
@@ -157,7 +157,7 @@ bool GrpcServerCall::TakeMessage(internal::InMessage message) {
 
 bool GrpcServerCall::Read(internal::InMessage message) {
   absl::MutexLock lock(&mu_);
-  const auto here = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return has_message_ || read_all_ || Over(); };
+  const auto here = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return has_message_ || read_all_ || Over(); };
   mu_.Await(absl::Condition(&here));
   return has_message_ && !ServerContextAccess::cancelled(context_) && TakeMessage(message);
 }

@@ -76,7 +76,7 @@ class GrpcServerCall final : public internal::ServerCall, public Runnable, publi
   void OnSent(bool ok);
   // Nobody waits for the answer any more: tells the handler.
   void TellHandler();
-  void Dispatch();
+  void Dispatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The driver is to look at the call.
   void Moved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Drive();

@@ -61,7 +61,7 @@ TEST(CallTableTest, DeliversToOpenCallsOnly) {
   const Table::Ticket ticket = table.Claim(&call);
   EXPECT_TRUE(Deliver(&table, ticket.id, false));
   EXPECT_FALSE(Table::IsDone(ticket));
-  EXPECT_FALSE(Deliver(&table, ticket.id + 1, false));                   // another slot
+  EXPECT_FALSE(Deliver(&table, ticket.id + 1, false));                      // another slot
   EXPECT_FALSE(Deliver(&table, ticket.id + (1u << kCallSlotBits), false));  // another use of this slot
   EXPECT_FALSE(Deliver(&table, 0, false));
   EXPECT_FALSE(Deliver(&table, 0xffffffff, false));
@@ -141,7 +141,6 @@ TEST(CallTableTest, CallersComeAndGoUnderThePoller) {
   std::vector<std::thread> callers;
   for (int t = 0; t < kThreads; ++t) {
     callers.emplace_back([&, t] {
-      int answered = 0;
       for (int i = 0; i < kCalls; ++i) {
         Call call;
         const Table::Ticket ticket = table.Claim(&call);
@@ -149,7 +148,6 @@ TEST(CallTableTest, CallersComeAndGoUnderThePoller) {
         wanted[t] = ticket.id;
         for (int wait = 0; !Table::IsDone(ticket) && wait < (i % 3) * 1000; ++wait) CpuRelax();
         const bool done = Table::Close(ticket);
-        answered += done;
         ASSERT_EQ(call.notified, done ? 1 : 0);
         call.alive = false;
         Table::Free(ticket);

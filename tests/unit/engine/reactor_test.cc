@@ -48,9 +48,10 @@ class Bell final : public Pollable {
 
   Polled Poll() override {
     EXPECT_FALSE(inside_.exchange(true)) << "two pollers at once";
-    uint64_t count;
-    if (kind_ == Kind::kSocket) [[maybe_unused]]
-      const ssize_t size = read(fd_.get(), &count, sizeof count);
+    if (kind_ == Kind::kSocket) {
+      uint64_t count;
+      [[maybe_unused]] const ssize_t size = read(fd_.get(), &count, sizeof count);
+    }
     const int rung = rung_.exchange(0);
     if (rung > 0) work_();
     inside_ = false;
@@ -81,9 +82,22 @@ class Bell final : public Pollable {
 void Remove(Reactor* reactor, const std::shared_ptr<Bell>& bell) {
   WaitSpot spot;
   bell->Finish();
-  while (bell.use_count() > 1)
+  while (bell.use_count() > 1) {
     reactor->Wait([&] { return bell.use_count() == 1; }, &spot, MonotonicNanos() + 1'000'000);
+  }
 }
+
+// Somebody who asks again and again, and waits for the answer.
+struct Waiter {
+  void Answer() {
+    const int question = asked.load();
+    if (answered.exchange(question) != question) spot.Notify();
+  }
+
+  std::atomic<int> asked{0}, answered{0};
+  // Here and not with the thread, which may be through with its last wait before it is notified of it.
+  WaitSpot spot;
+};
 
 class ReactorTest : public ::testing::TestWithParam<Spin> {
  protected:
@@ -153,19 +167,9 @@ TEST_P(ReactorTest, ThePollerHearsThatItIsToStopWhileItRunsATask) {
 TEST_P(ReactorTest, ManyWaitersTakeTurns) {
   constexpr int kThreads = 8;
   constexpr int kWaits = 2000;
-  struct Waiter {
-    std::atomic<int> asked{0}, answered{0};
-    // Here and not with the thread, which may be through with its last wait before it is notified of it.
-    WaitSpot spot;
-  };
   std::vector<Waiter> waiters(kThreads);
   const auto bell = std::make_shared<Bell>([&] {
-    for (Waiter& waiter : waiters) {
-      const int asked = waiter.asked.load();
-      if (waiter.answered.load() == asked) continue;
-      waiter.answered = asked;
-      waiter.spot.Notify();
-    }
+    for (Waiter& waiter : waiters) waiter.Answer();
   });
   reactor_.Add(bell);
   std::vector<std::thread> threads;
@@ -190,22 +194,12 @@ TEST_P(ReactorTest, LongAndShortWaits) {
     constexpr int kThreads = 6;
     constexpr int kLong = 2;  // of them wait long
     constexpr int kWaits = 1500;
-    struct Waiter {
-      std::atomic<int> asked{0}, answered{0};
-      WaitSpot spot;
-    };
     std::vector<Waiter> waiters(kThreads);
-    const auto answer = [&](Waiter* waiter) {
-      const int asked = waiter->asked.load();
-      if (waiter->answered.exchange(asked) != asked) waiter->spot.Notify();
-    };
     int looks = 0;  // the poller's
     const auto bell = std::make_shared<Bell>(
         [&] {
           const bool late = ++looks % 37 == 0;
-          for (int t = late ? 0 : kLong; t < kThreads; ++t) {
-            if (t != kThreads - 1) answer(&waiters[t]);
-          }
+          for (int t = late ? 0 : kLong; t < kThreads - 1; ++t) waiters[t].Answer();
         },
         kind);
     reactor_.Add(bell);
@@ -228,10 +222,10 @@ TEST_P(ReactorTest, LongAndShortWaits) {
     std::atomic<int> ran{0};
     int posted = 0;
     while (waiting > 0) {
-      answer(&waiters[kThreads - 1]);  // as who cancels a call
+      waiters[kThreads - 1].Answer();  // as who cancels a call
       reactor_.Post([&] { ++ran; });
-      const auto guest = std::make_shared<Bell>([] {}, kind);
       if (++posted % 8 == 0) {
+        const auto guest = std::make_shared<Bell>([] {}, kind);
         reactor_.Add(guest);
         Remove(&reactor_, guest);
       }
@@ -379,83 +373,41 @@ TEST_P(ReactorBorrowingTest, WhatTheSleeperHearsIsNotLost) {
   Remove(&reactor_, other);
 }
 
-TEST_P(ReactorTest, ALentRoleIsTakenBackStolenOrHandedOff) {
-  Reactor::Lease lease;
-  ASSERT_TRUE(reactor_.TryAcquire());
-  EXPECT_FALSE(reactor_.TryAcquire());
-  EXPECT_EQ(reactor_.lent_ticket(), 0u);
-  for (int i = 0; i < 3; ++i) {
-    reactor_.BeginLease(&lease);
-    const uint64_t ticket = reactor_.lent_ticket();
-    EXPECT_NE(ticket, 0u);
-    EXPECT_FALSE(reactor_.TryAcquire());
-    EXPECT_TRUE(reactor_.EndLease(&lease));
-    EXPECT_FALSE(reactor_.Steal(ticket)) << "an old ticket";
-  }
-  reactor_.BeginLease(&lease);
-  EXPECT_TRUE(reactor_.Steal(reactor_.lent_ticket()));
-  EXPECT_FALSE(reactor_.EndLease(&lease));
-  reactor_.BeginLease(&lease);
-  Reactor::HandOffLease();
-  EXPECT_TRUE(lease.lost());
-  EXPECT_TRUE(reactor_.TryAcquire());
-  EXPECT_FALSE(reactor_.EndLease(&lease));
-  reactor_.Release();
-}
+// Something to poll that always has work.
+class Busy final : public Pollable {
+ public:
+  explicit Busy(std::function<Polled()> work) : work_(std::move(work)) {}
+  Polled Poll() override { return work_(); }
+  bool PrepareSleep() override { return false; }
+  void FinishSleep(uint32_t) override {}
+  int watched_fds(WatchedFd*) const override { return 0; }
 
-TEST_P(ReactorTest, ALeaseWakesAWatcherThatDozes) {
-  std::atomic<int> woken{0};
-  reactor_.set_wake_watcher([&] { ++woken; });
-  Reactor::Lease lease;
-  ASSERT_TRUE(reactor_.TryAcquire());
-  reactor_.BeginLease(&lease);
-  ASSERT_TRUE(reactor_.EndLease(&lease));
-  EXPECT_EQ(woken, 0);
-  reactor_.set_watcher_dozes(true);
-  reactor_.BeginLease(&lease);
-  EXPECT_EQ(woken, 1);
-  reactor_.set_watcher_dozes(false);
-  ASSERT_TRUE(reactor_.EndLease(&lease));
-  reactor_.Release();
-}
+ private:
+  const std::function<Polled()> work_;
+};
 
-// A lender and thieves: each lease ends exactly one way.
-TEST_P(ReactorTest, LendersAndThievesAgree) {
-  std::atomic<bool> over{false};
-  std::atomic<int> polling{0}, stolen{0};
-  std::vector<std::thread> thieves;
-  for (int t = 0; t < 2; ++t) {
-    thieves.emplace_back([&] {
-      while (!over) {
-        const uint64_t ticket = reactor_.lent_ticket();
-        if (ticket == 0 || !reactor_.Steal(ticket)) continue;
-        EXPECT_EQ(polling.fetch_add(1), 0);
-        ++stolen;
-        polling.fetch_sub(1);
-        reactor_.Release();
-      }
-    });
-  }
-  int kept = 0, lost = 0;
-  while (kept + lost < 20'000) {
-    if (!reactor_.TryAcquire()) continue;
-    EXPECT_EQ(polling.fetch_add(1), 0);
-    Reactor::Lease lease;
-    polling.fetch_sub(1);
-    reactor_.BeginLease(&lease);
-    for (int i = 0; i < kept % 50; ++i) CpuRelax();
-    if (!reactor_.EndLease(&lease)) {
-      ++lost;
-      continue;
-    }
-    EXPECT_EQ(polling.fetch_add(1), 0);
-    ++kept;
-    polling.fetch_sub(1);
-    reactor_.Release();
-  }
-  over = true;
-  for (std::thread& thief : thieves) thief.join();
-  EXPECT_EQ(stolen, lost);
+TEST_P(ReactorTest, WhatHoldsUpEachPollerKeepsNobodyFromItsTurn) {
+  std::string turns;
+  // Handlers that take too long: while one runs, the role is stolen. This thread plays the thief, too.
+  const auto greedy = std::make_shared<Busy>([&] {
+    turns += 'g';
+    PollerRole::Lease lease;
+    reactor_.role()->BeginLease(&lease);
+    EXPECT_TRUE(reactor_.role()->Steal(reactor_.role()->lent_ticket()));
+    EXPECT_FALSE(reactor_.role()->EndLease(&lease));
+    return Polled::kRoleLost;
+  });
+  const auto modest = std::make_shared<Busy>([&] {
+    turns += 'm';
+    return Polled::kProgress;
+  });
+  reactor_.Add(greedy);
+  reactor_.Add(modest);
+  ASSERT_TRUE(reactor_.TryAcquire());
+  for (int thief = 0; thief < 3; ++thief) EXPECT_FALSE(reactor_.PollUntil([] { return false; }));
+  EXPECT_EQ(turns, "gmgmg");
+  reactor_.Clear();
+  reactor_.Release();
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "runtime/engine/spinner.h"
 
 #include <sched.h>
-#include <sys/resource.h>
 
 #include <atomic>
 #include <thread>
@@ -9,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "tests/testing/sanitizer.h"
 
 namespace nearcall {
 namespace {
@@ -146,28 +146,64 @@ TEST(SpinnerTest, AdaptiveLearnsNothingFromTimeThatOthersTook) {
   }
 }
 
-// Whoever spins gives way to others far more often than the scheduler would make it.
-TEST(SpinnerTest, GivesWayToThreadsThatShareItsCpu) {
+// How often a thread that shares the CPU has it while `body` runs.
+template <class Body>
+int64_t TurnsOfANeighbour(const Body& body) {
   const OnOneCpu one;
   std::atomic<bool> over{false};
+  std::atomic<int64_t> turns{0};
   std::thread other([&] {
-    while (!over) sched_yield();
+    while (!over) {
+      ++turns;
+      sched_yield();
+    }
   });
+  while (turns == 0) sched_yield();
+  const int64_t before = turns;
+  body();
+  const int64_t after = turns;
+  over = true;
+  other.join();
+  return after - before;
+}
+
+// Whoever spins gives way to others far more often than the scheduler would make it.
+TEST(SpinnerTest, GivesWayToThreadsThatShareItsCpu) {
   const auto spent = [] {
     timespec now;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return absl::DurationFromTimespec(now);
   };
   Spinner spinner(Spin::kAlways);
-  rusage before{};
-  getrusage(RUSAGE_THREAD, &before);
-  for (const absl::Duration end = spent() + absl::Milliseconds(200); spent() < end;) Looks(&spinner);
-  rusage after{};
-  getrusage(RUSAGE_THREAD, &after);
-  over = true;
-  other.join();
+  const int64_t turns = TurnsOfANeighbour([&] {
+    for (const absl::Duration end = spent() + absl::Milliseconds(200); spent() < end;) Looks(&spinner);
+  });
   // About a thousand; without giving way the scheduler switches fifty times or so.
-  EXPECT_GT(after.ru_nivcsw + after.ru_nvcsw - before.ru_nivcsw - before.ru_nvcsw, 250);
+  EXPECT_GT(turns, 125);
+}
+
+// Other threads wait, too: who looks by system calls lets them run in each wait, who looks at memory does not.
+TEST(SpinnerTest, InACrowdGivesWayWhereLookingIsSlow) {
+  constexpr int kWaits = 2000;
+  Spinner spinner(Spin::kAlways);
+  const auto wait = [&](bool crowded, uint64_t look_nanos) {
+    return TurnsOfANeighbour([&] {
+      for (int i = 0; i < kWaits; ++i) {
+        spinner.Begin(crowded);
+        for (int look = 0; look < 4; ++look) {
+          for (const uint64_t began = CycleCount(); CycleCount() - began < CyclesIn(look_nanos);) {
+          }
+          ASSERT_TRUE(spinner.KeepSpinning());
+        }
+        spinner.Hit();
+      }
+    });
+  };
+  EXPECT_GE(wait(/*crowded=*/true, 500), kWaits * 9 / 10);
+  if (!NEARCALL_INSTRUMENTED) {  // no look is quick otherwise
+    EXPECT_LT(wait(/*crowded=*/true, 1), kWaits / 2);
+  }
+  EXPECT_LT(wait(/*crowded=*/false, 500), kWaits / 2);
 }
 
 }  // namespace

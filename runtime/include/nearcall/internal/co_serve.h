@@ -46,9 +46,13 @@ Detached Serve(const ServerContext* context, ServerReactor* reactor, Make make) 
   reactor->driver()->Finish(std::move(status));
 }
 
-// The stream that a handler takes: `Stream` of `Task<absl::Status>(Stream*)`.
+// The stream that a handler takes: `Stream` of `Task<absl::Status>(Stream*)`. What is no handler has no Type, which is
+// no error: a compiler may look at it to find the overload for something else.
 template <class Handler>
-struct StreamOf : StreamOf<decltype(&Handler::operator())> {};
+struct StreamOf {};
+template <class Handler>
+requires requires { &Handler::operator(); }
+struct StreamOf<Handler> : StreamOf<decltype(&Handler::operator())> {};
 template <class Handler, class Stream>
 struct StreamOf<Task<absl::Status> (Handler::*)(Stream*) const> {
   using Type = Stream;

@@ -52,6 +52,8 @@ class ServerReactorDriver final : public ServerDriver, public std::enable_shared
   };
   void WakeCall() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Pending Snapshot();
+  // The call, for Drive: who alone ends it reads it without the lock.
+  ServerCall* driven_call() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return call_; }
   // Tries what is under way; whether something came of it.
   bool Advance();
   template <class Reaction>
@@ -63,7 +65,7 @@ class ServerReactorDriver final : public ServerDriver, public std::enable_shared
   bool cancel_told_ = false;  // Drive's own
 
   Mutex mu_;
-  ServerCall* call_ ABSL_GUARDED_BY(mu_) = nullptr;  // set once; Drive, which ends it, also reads it without the lock
+  ServerCall* call_ ABSL_GUARDED_BY(mu_) = nullptr;  // set once, and ended by Drive
   Pending pending_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -1,4 +1,4 @@
-/* The role of poller among threads that wait, for Spin (reactor.h): who takes it, leaves it to sleep, borrows it, gives it
+/* The role of poller among threads that wait, for Spin (poller_role.h): who takes it, leaves it to sleep, borrows it, gives it
    back, and who wakes whom.
 
    Three threads wait once each. One is answered by a frame in a ring, whose doorbell rings only for a reader that has
