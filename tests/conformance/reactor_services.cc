@@ -193,7 +193,9 @@ TEST_P(Conformance, AServiceHearsThatNobodyWaits) {
       auto stream = stub->Chat(&context);
       stream->Write(PayloadOf(10, how));
       if (how == kByTheDeadline) {
-        EXPECT_EQ(stream->Finish().code(), absl::StatusCode::kDeadlineExceeded);
+        const absl::Status status = stream->Finish();
+        // A caller that is held up beyond its deadline may find the reactor's answer there.
+        EXPECT_TRUE(absl::IsDeadlineExceeded(status) || absl::IsAborted(status)) << status;
         EXPECT_TRUE(Works(stub.get()));  // what has not been begun by now never will
       } else {
         Await([&] { return opened == before + 1; });

@@ -214,6 +214,7 @@ std::vector<ClientScript> AttachmentScripts() {
     if (script.name == "FdsBeyondTheLimit") {
       script.with = [](ServerOptions* options) { options->max_attached_fds_per_connection = 8; };
     }
+    if (script.name == "NoDescriptorLeft") script.takes_from_process = true;
   }
   return scripts;
 }

@@ -18,7 +18,6 @@ constexpr size_t kPage = 4096;
 
 #if defined(__x86_64__) && !NEARCALL_INSTRUMENTED
 constexpr bool kWorks = true;
-constexpr greg_t kTrapFlag = 0x100;
 #else
 constexpr bool kWorks = false;
 #endif
@@ -38,6 +37,8 @@ void Protect(int protection) {
 }
 
 #if defined(__x86_64__)
+constexpr greg_t kTrapFlag = 0x100;
+
 void OnFault(int, siginfo_t* info, void* context) {
   auto* const at = static_cast<uint8_t*>(info->si_addr);
   if (at < watched.page || at >= watched.page + kPage) {
@@ -48,11 +49,11 @@ void OnFault(int, siginfo_t* info, void* context) {
   if (watched.fetches.size() == watched.fetches.capacity()) abort();
   watched.fetches.push_back({static_cast<size_t>(at - watched.page), reinterpret_cast<void*>(registers[REG_RIP])});
   Protect(PROT_READ);
-  registers[REG_EFL] |= 0x100;
+  registers[REG_EFL] |= kTrapFlag;
 }
 
 void OnStep(int, siginfo_t*, void* context) {
-  static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] &= ~greg_t{0x100};
+  static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] &= ~kTrapFlag;
   watched.after(watched.fetches.size() - 1);
   Protect(PROT_NONE);
 }

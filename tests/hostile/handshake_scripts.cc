@@ -216,7 +216,7 @@ std::vector<ClientScript> DescriptorScripts() {
       {"EveryKindOfDoorbell", kRing, Nothing(), nullptr, EveryKindOfDoorbell},
       {"TooFewDescriptorsAndTooMany", kRing, Nothing(), nullptr, TooFewAndTooMany},
       {"DescriptorsWithEachByte", kUnixOrRing, Nothing(), nullptr, OneByteAtATime},
-      {"DescriptorsAtTheLimit", kUnix, Nothing(), nullptr, AtTheLimit},
+      {"DescriptorsAtTheLimit", kUnix, Nothing(), nullptr, AtTheLimit, nullptr, /*takes_from_process=*/true},
       // For a carrier that needs none: not a reason to refuse, but closed.
       {"DescriptorsThatNobodyNeeds", kUnix, Nothing(), nullptr,
        [](const std::string& address) {

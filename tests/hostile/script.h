@@ -54,6 +54,8 @@ struct ClientScript {
   // ... or from the beginning.
   std::function<void(const std::string& address)> play_at = nullptr;
   void (*with)(ServerOptions*) = nullptr;
+  // Takes away what the server's process needs, so that it must be this one.
+  bool takes_from_process = false;
 };
 
 std::vector<ClientScript> FrameScripts();
@@ -67,7 +69,8 @@ std::vector<ClientScript> AttachmentScripts();
 // --- A hostile server against the real client ---
 
 struct ServerScript {
-  // What the client does: kSeveral calls five times, kLargeUnary sends more than any buffer takes, kStream reads a Down to its end, kUp writes.
+  // What the client does: kSeveral calls five times, kLargeUnary sends more than any buffer takes, kStream reads a Down
+  // to its end, kUp writes.
   enum Call { kUnary, kSeveral, kLargeUnary, kStream, kUp };
   std::string name;
   unsigned over;

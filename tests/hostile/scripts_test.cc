@@ -3,28 +3,19 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <memory>
 #include <string>
-#include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/stubs/logging.h"
 #include "gtest/gtest.h"
-#include "protos/testing/test_service.nearcall.h"
-#include "tests/hostile/script.h"
+#include "tests/hostile/plays.h"
 #include "tests/testing/transport_test.h"
-#include "tests/testing/watchdog.h"
 
 namespace nearcall::testing {
-
-std::string PayloadBytes(size_t data_size, int64_t number) {
-  Payload payload;
-  payload.set_data(std::string(data_size, 'p'));
-  payload.set_number(number);
-  return payload.SerializeAsString();
-}
 
 namespace {
 
@@ -53,39 +44,6 @@ template <class Script>
 std::string NameOfPlay(const ::testing::TestParamInfo<Play<Script>>& info) {
   return absl::StrCat(info.param.script.name, "_", info.param.transport);
 }
-
-// Somebody who means well, and calls all the time.
-class GoodClient {
- public:
-  explicit GoodClient(const std::string& address)
-      : stub_(TestService::NewStub(CreateChannel(address))), thread_([this] {
-          while (!stop_) {
-            Payload request;
-            request.set_number(calls_ + 1);
-            request.set_data(std::string(static_cast<size_t>(calls_ % 1000), 'g'));
-            const absl::StatusOr<Payload> response = stub_->Echo(request);
-            EXPECT_TRUE(response.ok()) << "a good client's call failed: " << response.status();
-            EXPECT_TRUE(!response.ok() || response->number() == request.number());
-            ++calls_;
-          }
-        }) {
-    AwaitMore();
-  }
-  ~GoodClient() {
-    stop_ = true;
-    thread_.join();
-  }
-  void AwaitMore() {
-    const int64_t now = calls_;
-    Await([&] { return calls_ >= now + 10; });
-  }
-
- private:
-  const std::unique_ptr<TestService::Stub> stub_;
-  std::atomic<int64_t> calls_{0};
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
 
 // That protobuf writes nothing to stderr, as it does for a `string` that is not UTF-8: nobody may flood our logs.
 class QuietProtobuf {
@@ -123,30 +81,7 @@ TEST_P(HostileClient, HarmsNobody) {
   StartServer(options);
   GoodClient good(address());
   const Resources before = Resources::Of(getpid());
-  if (script.play_at) {
-    script.play_at(address());
-  } else {
-    const std::unique_ptr<Peer> peer = ConnectPeer(address());
-    ASSERT_NE(peer, nullptr);
-    script.play(peer.get());
-    good.AwaitMore();  // while the peer is still there
-    switch (script.outcome.what) {
-      case ClientScript::Outcome::kHungUp:
-        peer->AwaitEnd();
-        break;
-      case ClientScript::Outcome::kAnswered:
-        EXPECT_EQ(peer->AwaitResponse(kCall), script.outcome.code);
-        [[fallthrough]];
-      case ClientScript::Outcome::kServed: {
-        const uint32_t last = CallId(0, 0xfff0);
-        peer->Send(Request("Echo", PayloadBytes(100), last));
-        EXPECT_EQ(peer->AwaitResponse(last), 0);
-        break;
-      }
-      case ClientScript::Outcome::kNothing:
-        break;
-    }
-  }
+  PlayToServer(address(), script, [&] { good.AwaitMore(); });
   AwaitNoMoreThan(before, getpid(), /*threads=*/false);  // handlers' threads stay for a while; TearDown counts them
   good.AwaitMore();
   GoodClient(address()).AwaitMore();  // who comes later is welcome
@@ -166,50 +101,9 @@ INSTANTIATE_TEST_SUITE_P(Rings, HostileClient, ::testing::ValuesIn(PlaysOf<Clien
 
 // --- Hostile servers ---
 
-void PlayWith(RawSocket client, const ServerScript& script) {
-  if (script.play_at) {
-    script.play_at(&client);
-    return;
-  }
-  const std::unique_ptr<Peer> peer = WelcomePeer(std::move(client));
-  FrameHeader request;
-  std::string payload;
-  if (peer != nullptr && peer->Receive(&request, &payload)) script.play(peer.get(), request.call);
-}
-
 class HostileServer : public TransportTest, public ::testing::WithParamInterface<Play<ServerScript>> {
  protected:
   HostileServer() : TransportTest({.mechanism = MechanismNamed(GetParam().transport)}) {}
-
-  static absl::Status Call(TestService::Stub* stub, ServerScript::Call call, void (*prepare)(ClientContext*)) {
-    ClientContext context;
-    if (prepare != nullptr) prepare(&context);
-    Payload request, response;
-    switch (call) {
-      case ServerScript::kUnary:
-        return stub->Echo(&context, request, &response);
-      case ServerScript::kSeveral:
-        for (int i = 0; i < 5; ++i) {
-          if (absl::Status status = stub->Echo(request).status(); !status.ok()) return status;
-        }
-        return absl::OkStatus();
-      case ServerScript::kLargeUnary:
-        request.set_data(std::string(2'000'000, 'x'));
-        return stub->Echo(&context, request, &response);
-      case ServerScript::kStream: {
-        const auto stream = stub->Down(&context, DownRequest());
-        while (stream->Read(&response)) {
-        }
-        return stream->Finish();
-      }
-      case ServerScript::kUp: {
-        const auto stream = stub->Up(&context, &response);
-        stream->Write(request);
-        return stream->Finish();
-      }
-    }
-    return absl::UnknownError("no such call");
-  }
 };
 
 TEST_P(HostileServer, FailsItsOwnCallsAlone) {
@@ -219,15 +113,8 @@ TEST_P(HostileServer, FailsItsOwnCallsAlone) {
   GoodClient good(address());
   const Resources before = Resources::Of(getpid());
   {
-    const RawServer hostile(AddressForServer(), [&](RawSocket client) { PlayWith(std::move(client), script); });
-    ChannelOptions options;
-    if (script.with != nullptr) script.with(&options);
-    for (int i = 0; i < 2; ++i) {
-      const auto stub = TestService::NewStub(CreateChannel(hostile.address(), options));
-      const absl::Status status = Call(stub.get(), script.call, script.context);
-      EXPECT_NE(std::find(script.outcomes.begin(), script.outcomes.end(), status.code()), script.outcomes.end())
-          << status;
-    }
+    const std::unique_ptr<RawServer> hostile = HostileServerOf(AddressForServer(), script);
+    for (int i = 0; i < 2; ++i) CallHostileServer(hostile->address(), script);
   }
   AwaitNoMoreThan(before, getpid(), /*threads=*/false);
   good.AwaitMore();

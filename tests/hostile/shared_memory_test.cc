@@ -177,7 +177,8 @@ TEST_F(Fetches, AnothersMessageIsCopiedBeforeItIsParsed) {
 
 // --- All the time ----------------------------------------------------------------------------------------------------
 
-// How many looks the Wire takes while another thread writes. NEARCALL_ROUNDS sets it: 20 million take minutes.
+// How many looks the Wire takes while another thread writes; many find what was there before. NEARCALL_ROUNDS sets it:
+// a thousand million take minutes.
 int64_t Rounds() {
   const char* const rounds = std::getenv("NEARCALL_ROUNDS");
   return rounds != nullptr ? std::atoll(rounds) : 300'000;

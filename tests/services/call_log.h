@@ -35,7 +35,7 @@ class CallLog {
   // Those since the last time, once `count` calls have ended since then.
   std::vector<std::string> AfterEnds(int count) {
     absl::MutexLock lock(&mu_);
-    const auto ended = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const auto ended = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       int ends = 0;
       for (const std::string& event : events_) ends += absl::StrContains(event, " end ") ? 1 : 0;
       return ends >= count;
@@ -46,7 +46,7 @@ class CallLog {
   // Waits until this was seen.
   void Await(const std::string& event) {
     absl::MutexLock lock(&mu_);
-    const auto seen = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const auto seen = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       return std::find(events_.begin(), events_.end(), event) != events_.end();
     };
     mu_.Await(absl::Condition(&seen));

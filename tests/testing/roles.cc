@@ -42,6 +42,10 @@ ServerOptions DecodeOptions(const std::string& text) {
   options.max_attached_fds_per_connection = atoi(fields.at(10).c_str());
   options.max_attached_fds_per_user = atoi(fields.at(11).c_str());
   options.max_attached_fds = atoi(fields.at(12).c_str());
+  options.max_buffered_bytes_per_user = atoll(fields.at(13).c_str());
+  options.max_backlog_bytes = atoi(fields.at(14).c_str());
+  options.handshake_timeout = absl::Milliseconds(atoll(fields.at(15).c_str()));
+  options.max_buffered_bytes = atoll(fields.at(16).c_str());
   return options;
 }
 
@@ -143,11 +147,13 @@ int Inspect(const std::vector<std::string>& arguments, Parent* parent) {
 
 std::string EncodeOptions(const ServerOptions& options) {
   return absl::StrJoin(
-      std::initializer_list<int64_t>{options.max_receive_message_bytes, options.max_send_message_bytes, int{options.allow_remote},
-       int{options.allow_shared_memory}, int{options.allow_other_users}, options.max_concurrent_calls_per_connection,
-       static_cast<int>(options.spin), options.stream_window_bytes,
-       options.max_buffered_bytes_per_connection, options.max_mapped_bytes_per_connection,
-       options.max_attached_fds_per_connection, options.max_attached_fds_per_user, options.max_attached_fds},
+      std::initializer_list<int64_t>{
+          options.max_receive_message_bytes, options.max_send_message_bytes, int{options.allow_remote},
+          int{options.allow_shared_memory}, int{options.allow_other_users}, options.max_concurrent_calls_per_connection,
+          static_cast<int>(options.spin), options.stream_window_bytes, options.max_buffered_bytes_per_connection,
+          options.max_mapped_bytes_per_connection, options.max_attached_fds_per_connection,
+          options.max_attached_fds_per_user, options.max_attached_fds, options.max_buffered_bytes_per_user,
+          options.max_backlog_bytes, absl::ToInt64Milliseconds(options.handshake_timeout), options.max_buffered_bytes},
       ",");
 }
 
