@@ -46,15 +46,6 @@ config_setting(
     name = "tsan",
     values = {"copt": "-fsanitize=thread"},
 )
-
-cc_library(
-    name = "absl_tsan",
-    srcs = ["absl_tsan.cc"],
-    linkopts = ["-ldl"],
-    linkstatic = True,
-    deps = [":headers"],
-    alwayslink = True,
-)
 """
 
 _LIBRARY = """
@@ -65,7 +56,19 @@ cc_library(
 )
 """
 
-_TSAN = ' + select({":tsan": [":absl_tsan"], "//conditions:default": []})'
+# What ThreadSanitizer is told of a library that is not instrumented.
+_TSAN = """
+cc_library(
+    name = "{name}_tsan",
+    srcs = ["{name}_tsan.cc"],
+    linkopts = ["-ldl"],
+    linkstatic = True,
+    deps = {deps},
+    alwayslink = True,
+)
+"""
+_TSAN_DEP = ' + select({{":tsan": [":{name}_tsan"], "//conditions:default": []}})'
+_HAVE_TSAN = ["absl_status", "absl_synchronization"]
 
 _ALIAS = """
 alias(
@@ -92,15 +95,17 @@ def _library(ctx, pc):
         elif key == "Libs":
             linkopts += [word for word in value.split(" ") if word.startswith("-labsl_")]
     name = pc.basename[:-len(".pc")]
-    return _LIBRARY.format(
+    library = _LIBRARY.format(
         name = name,
         linkopts = linkopts,
-        deps = repr(deps) + (_TSAN if name == "absl_synchronization" else ""),
+        deps = repr(deps) + (_TSAN_DEP.format(name = name) if name in _HAVE_TSAN else ""),
     )
+    return library + (_TSAN.format(name = name, deps = repr(deps)) if name in _HAVE_TSAN else "")
 
 def _absl_repository_impl(ctx):
     ctx.symlink(require(ctx, "/usr/include/absl", "libabsl-dev"), "include/absl")
-    ctx.symlink(Label("//third_party:absl_tsan.cc"), "absl_tsan.cc")
+    for name in _HAVE_TSAN:
+        ctx.symlink(Label("//third_party:%s_tsan.cc" % name), "%s_tsan.cc" % name)
     directory = _pkgconfig_directory(ctx)
     pcs = [pc for pc in directory.readdir() if pc.basename.startswith("absl_") and pc.basename.endswith(".pc")]
     ctx.file("BUILD.bazel", _HEADERS + "".join([_library(ctx, pc) for pc in pcs]))

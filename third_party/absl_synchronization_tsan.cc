@@ -225,12 +225,3 @@ void BlockingCounter::Wait() {
 
 ABSL_NAMESPACE_END
 }  // namespace absl
-
-extern "C" const char* __tsan_default_suppressions() {
-  return
-      // Who copies a Status counts its references up in the header's code,
-      // which the sanitizer sees. They are counted down, and the last of them
-      // freed, in the library's (UnrefNonInlined), which it does not: to free
-      // it looks like a race with whoever has copied it before.
-      "race:absl::*::Status::Unref\n";
-}
