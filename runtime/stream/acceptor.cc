@@ -55,7 +55,25 @@ class ServerHandshake final : public Pollable {
     if (socket_.valid()) shutdown(fd_, SHUT_RDWR);
   }
 
+  // Whether it has ended. The reactor may keep it for a while after that.
+  bool over() const { return over_; }
+
   Polled Poll() override {
+    const Polled polled = Advance();
+    over_ = polled == Polled::kFinished;
+    return polled;
+  }
+  bool PrepareSleep() override { return true; }
+  void FinishSleep(uint32_t) override {}
+  int watched_fds(WatchedFd* fds) const override {
+    fds[0] = WatchedFd{fd_, false};
+    return 1;  // until the handshake is over, even if the socket is the session's by then: the session is watched later
+  }
+  bool worth_spinning() const override { return false; }
+  int64_t next_deadline() const override { return deadline_; }
+
+ private:
+  Polled Advance() {
     if (!UserMayConnect()) {
       Refuse(absl::PermissionDeniedError(absl::StrCat("user ", peer_.credentials ? peer_.credentials->uid : 0,
                                                       " may not connect to ", options_->address)));
@@ -72,16 +90,7 @@ class ServerHandshake final : public Pollable {
     }
     return Polled::kFinished;
   }
-  bool PrepareSleep() override { return true; }
-  void FinishSleep(uint32_t) override {}
-  int watched_fds(WatchedFd* fds) const override {
-    fds[0] = WatchedFd{fd_, false};
-    return 1;  // until the handshake is over, even if the socket is the session's by then: the session is watched later
-  }
-  bool worth_spinning() const override { return false; }
-  int64_t next_deadline() const override { return deadline_; }
 
- private:
   bool UserMayConnect() const {
     if (!options_->checks_user || options_->core->options().allow_other_users) return true;
     return peer_.credentials && IsSameUserOrRoot(*peer_.credentials);
@@ -170,6 +179,7 @@ class ServerHandshake final : public Pollable {
   Peer peer_;
   HandshakeReader reader_;
   const int64_t deadline_;
+  bool over_ = false;
 };
 
 Acceptor::Acceptor(Fd listening, AcceptorOptions options)
@@ -202,7 +212,10 @@ Polled Acceptor::Poll() {
     const int on = 1;
     if (options_->scheme == "tcp") setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     handshakes_.erase(std::remove_if(handshakes_.begin(), handshakes_.end(),
-                                     [](const std::weak_ptr<ServerHandshake>& weak) { return weak.expired(); }),
+                                     [](const std::weak_ptr<ServerHandshake>& weak) {
+                                       const std::shared_ptr<ServerHandshake> handshake = weak.lock();
+                                       return handshake == nullptr || handshake->over();
+                                     }),
                       handshakes_.end());
     const int most = std::max(options_->core->options().max_handshakes, 1);
     if (handshakes_.size() >= static_cast<size_t>(most)) {
