@@ -13,10 +13,17 @@ uint64_t PollerRole::lent_ticket() const {
   return (role & kStateMask) == kLent ? role : 0;
 }
 
+bool PollerRole::Steal(uint64_t ticket) {
+  if (!Reclaim(ticket)) return false;
+  if (lent_for_ != nullptr) lent_for_->OnLeaseLost();
+  return true;
+}
+
 void PollerRole::HandOffLease() {
   Lease* const lease = Lease::current_;
   if (lease == nullptr || lease->lost_ || lease->ticket_ == 0) return;
   lease->lost_ = true;
+  if (lease->observer_ != nullptr) lease->observer_->OnLeaseLost();
   if (lease->role_->Move(lease->ticket_, kFree)) lease->role_->FindOwner();
 }
 

@@ -43,6 +43,15 @@ namespace nearcall {
 // Threads: thread-safe; who may call what is said with each function.
 class PollerRole {
  public:
+  // What the role is lent for. Told when the lease is lost, while the handler still runs, by whichever thread ends it.
+  class LeaseObserver {
+   public:
+    virtual void OnLeaseLost() = 0;
+
+   protected:
+    ~LeaseObserver() = default;
+  };
+
   // A server thread's hold on the role while its handler runs.
   class Lease {
    public:
@@ -54,6 +63,7 @@ class PollerRole {
     friend class PollerRole;
     static thread_local constinit Lease* current_;
     PollerRole* role_ = nullptr;
+    LeaseObserver* observer_ = nullptr;
     uint64_t ticket_ = 0;  // 0 while the role is taken back to poll from inside the handler
     bool lost_ = false;
   };
@@ -68,8 +78,9 @@ class PollerRole {
 
   // --- Lent while a handler runs ---
 
-  // Holder only. Lends the role for the time of a handler that may block, on the calling thread.
-  void BeginLease(Lease* lease);
+  // Holder only. Lends the role for the time of a handler that may block, on the calling thread. `observer`, if there
+  // is one, must live for as long as others may take the role.
+  void BeginLease(Lease* lease, LeaseObserver* observer = nullptr);
   // Takes it back. False if the role is lost: somebody else polls now.
   bool EndLease(Lease* lease);
   // The lease of the calling thread if it is one of this role and not lost; else nullptr.
@@ -84,7 +95,7 @@ class PollerRole {
   // The ticket under which the role is lent now; 0 if it is not.
   uint64_t lent_ticket() const;
   // Takes over the role if it was lent with `ticket` and still is. For standby threads.
-  bool Steal(uint64_t ticket) { return Reclaim(ticket); }
+  bool Steal(uint64_t ticket);
   // Whoever watches for leases that last too long may doze while nothing is lent; `wake` is called when something is.
   // Set before first use.
   void set_wake_watcher(std::function<void()> wake) { wake_watcher_ = std::move(wake); }
@@ -129,7 +140,7 @@ class PollerRole {
     bool may_borrow;
   };
 
-  uint64_t Lend();
+  uint64_t Lend(LeaseObserver* observer);
   bool Reclaim(uint64_t ticket);
   // From one state to another, if it is in that.
   bool Move(uint64_t from, uint64_t to) { return role_.compare_exchange_strong(from, to, std::memory_order_seq_cst); }
@@ -142,7 +153,8 @@ class PollerRole {
   // the two sees the other; likewise TryGiveBack's to kLeft. Reclaim, Steal and HandOff compete for one ticket by
   // compare-and-swap, and so do the sleeper, who wants a role that was left back, and whoever borrows it.
   alignas(kCacheLine) std::atomic<uint64_t> role_{kFree};
-  uint64_t tickets_ = 0;  // the holder's
+  uint64_t tickets_ = 0;                // the holder's
+  LeaseObserver* lent_for_ = nullptr;  // the same
   // Set while the watcher of long leases dozes. Pairs with Lend, which looks here once it has changed role_.
   std::atomic<bool> watcher_dozes_{false};
   std::atomic<int> followers_{0};
@@ -165,7 +177,8 @@ inline void PollerRole::Release() {
   if (on_vacant_ || followers_.load(std::memory_order_seq_cst) > 0) FindOwner();
 }
 
-inline uint64_t PollerRole::Lend() {
+inline uint64_t PollerRole::Lend(LeaseObserver* observer) {
+  lent_for_ = observer;
   const uint64_t ticket = (++tickets_ << kTicketShift) | kLent;
   role_.store(ticket, std::memory_order_release);  // pairs with the acquire in Reclaim
   // The watcher's MembarrierOfProcess puts the store above before this load, so that nobody pays for a barrier here.
@@ -178,10 +191,11 @@ inline bool PollerRole::Reclaim(uint64_t ticket) {
   return role_.compare_exchange_strong(ticket, kHeld, std::memory_order_acq_rel);
 }
 
-inline void PollerRole::BeginLease(Lease* lease) {
+inline void PollerRole::BeginLease(Lease* lease, LeaseObserver* observer) {
   lease->role_ = this;
+  lease->observer_ = observer;
   lease->lost_ = false;
-  lease->ticket_ = Lend();
+  lease->ticket_ = Lend(observer);
   Lease::current_ = lease;
 }
 
@@ -202,7 +216,7 @@ inline bool PollerRole::Reclaim(Lease* lease) {
 
 inline void PollerRole::LendAgain(Lease* lease, bool held) {
   lease->lost_ = !held;
-  if (held) lease->ticket_ = Lend();
+  if (held) lease->ticket_ = Lend(lease->observer_);
 }
 
 }  // namespace nearcall

@@ -266,7 +266,7 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   PollerRole::Lease* const lease = &lease_;
   const bool still_poller = session->core()->reactor()->role()->EndLease(lease);
   session->core()->workers()->Leave();
-  if (was_long || !still_poller) method->long_runs.store(kLongRuns, std::memory_order_relaxed);
+  if (was_long) method->TookLong();
   if (finished_in_run_ || SecondEnd()) {
     if (still_poller) {
       session->Recycle(this);
@@ -283,7 +283,7 @@ void SessionCall<W>::ReleaseFrame() {
   payload_ = nullptr;
   session_->wire()->Release();
   NEARCALL_STEP("server.lend");
-  session_->core()->reactor()->role()->BeginLease(&lease_);
+  session_->core()->reactor()->role()->BeginLease(&lease_, method_);
 }
 
 template <Wire W>
@@ -370,12 +370,12 @@ bool SessionCall<W>::DriveInline() {
   ServedMethod* const method = method_;
   ServerSession<W>* const session = session_;
   PollerRole::Lease lease;
-  reactor->role()->BeginLease(&lease);
+  reactor->role()->BeginLease(&lease, method);
   const uint64_t began = CycleCount();
   const bool over = Drive();
   const bool was_long = CycleCount() - began > CyclesIn(kLongRunNanos);
   const bool still_poller = reactor->role()->EndLease(&lease);
-  if (was_long || !still_poller) method->long_runs.store(kLongRuns, std::memory_order_relaxed);
+  if (was_long) method->TookLong();
   if (over && SecondEnd()) {
     if (still_poller) {
       session->Recycle(this);

@@ -16,6 +16,7 @@
 #include "nearcall/server.h"
 #include "runtime/engine/admission.h"
 #include "runtime/engine/pollable.h"
+#include "runtime/engine/poller_role.h"
 #include "runtime/engine/reactor.h"
 #include "runtime/engine/worker_pool.h"
 
@@ -31,7 +32,11 @@ inline constexpr uint64_t kLongRunNanos = 100'000;
 inline constexpr uint64_t kBytesPerNano = 2;
 
 // One method that a server serves.
-struct ServedMethod {
+struct ServedMethod final : PollerRole::LeaseObserver {
+  // Here and not only at the handler's end, so that of many calls that block and come at once one alone holds up others.
+  void OnLeaseLost() override { TookLong(); }
+  void TookLong() { long_runs.store(kLongRuns, std::memory_order_relaxed); }
+
   std::string name;
   internal::MethodType type;
   internal::MethodHandler* handler;

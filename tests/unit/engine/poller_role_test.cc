@@ -43,6 +43,36 @@ TEST_F(PollerRoleTest, ALentRoleIsTakenBackStolenOrHandedOff) {
   role_.Release();
 }
 
+TEST_F(PollerRoleTest, TheObserverHearsThatALeaseIsLostBeforeItsEnd) {
+  struct Losses final : PollerRole::LeaseObserver {
+    void OnLeaseLost() override { ++count; }
+    int count = 0;
+  } losses;
+  PollerRole::Lease lease;
+  ASSERT_TRUE(role_.TryAcquire());
+  role_.BeginLease(&lease, &losses);
+  ASSERT_TRUE(role_.Reclaim(&lease));
+  role_.LendAgain(&lease, /*held=*/true);
+  EXPECT_TRUE(role_.EndLease(&lease));
+  EXPECT_EQ(losses.count, 0);
+  role_.BeginLease(&lease, &losses);
+  ASSERT_TRUE(role_.Reclaim(&lease));
+  role_.LendAgain(&lease, /*held=*/true);
+  ASSERT_TRUE(role_.Steal(role_.lent_ticket()));
+  EXPECT_EQ(losses.count, 1);
+  EXPECT_FALSE(role_.EndLease(&lease));
+  role_.BeginLease(&lease, &losses);
+  PollerRole::HandOffLease();
+  EXPECT_EQ(losses.count, 2);
+  EXPECT_FALSE(role_.EndLease(&lease));
+  ASSERT_TRUE(role_.TryAcquire());
+  role_.BeginLease(&lease);
+  ASSERT_TRUE(role_.Steal(role_.lent_ticket()));
+  EXPECT_EQ(losses.count, 2) << "a lease without observer";
+  EXPECT_FALSE(role_.EndLease(&lease));
+  role_.Release();
+}
+
 TEST_F(PollerRoleTest, ALeaseWakesAWatcherThatDozes) {
   int woken = 0;
   role_.set_wake_watcher([&] { ++woken; });
