@@ -38,7 +38,7 @@ class Bell final : public Pollable {
 
   // Any thread.
   void Ring() {
-    rung_.fetch_add(1);
+    if (kind_ == Kind::kDoorbell) rung_ = true;
     if (kind_ == Kind::kSocket || sleeps_.load()) {
       const uint64_t one = 1;
       EXPECT_EQ(write(fd_.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
@@ -51,19 +51,16 @@ class Bell final : public Pollable {
 
   Polled Poll() override {
     EXPECT_FALSE(inside_.exchange(true)) << "two pollers at once";
-    if (kind_ == Kind::kSocket) {
-      uint64_t count;
-      [[maybe_unused]] const ssize_t size = read(fd_.get(), &count, sizeof count);
-    }
-    const int rung = rung_.exchange(0);
-    if (rung > 0) work_();
+    uint64_t count;
+    const bool rung = kind_ == Kind::kSocket ? read(fd_.get(), &count, sizeof count) > 0 : rung_.exchange(false);
+    if (rung) work_();
     inside_ = false;
     if (finished_) return Polled::kFinished;
-    return rung > 0 ? Polled::kProgress : Polled::kIdle;
+    return rung ? Polled::kProgress : Polled::kIdle;
   }
   bool PrepareSleep() override {
     sleeps_ = true;
-    return rung_ == 0;
+    return !rung_;
   }
   void FinishSleep(uint32_t) override { sleeps_ = false; }
   bool worth_spinning() const override { return worth_spinning_; }
@@ -76,7 +73,7 @@ class Bell final : public Pollable {
   const std::function<void()> work_;
   const Kind kind_;
   const bool worth_spinning_;
-  std::atomic<int> rung_{0};
+  std::atomic<bool> rung_{false};  // a doorbell
   std::atomic<bool> sleeps_{false}, finished_{false}, inside_{false};
   Fd fd_;
 };
