@@ -225,3 +225,12 @@ void BlockingCounter::Wait() {
 
 ABSL_NAMESPACE_END
 }  // namespace absl
+
+extern "C" const char* __tsan_default_suppressions() {
+  return
+      // Two parts of abseil keep something of their own for the whole program,
+      // under locks that nobody sees: the order in which locks were taken, and
+      // the seeds of random numbers. What they copy and free there is theirs.
+      "called_from_lib:libabsl_graphcycles_internal.so\n"
+      "called_from_lib:libabsl_random_internal_pool_urbg.so\n";
+}

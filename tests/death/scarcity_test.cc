@@ -21,6 +21,7 @@
 #include "tests/testing/process.h"
 #include "tests/testing/resources.h"
 #include "tests/testing/roles.h"
+#include "tests/testing/sanitizer.h"
 #include "tests/testing/services.h"
 #include "tests/testing/transport_test.h"
 #include "tests/testing/watchdog.h"
@@ -176,6 +177,7 @@ TEST_P(Scarcity, ExecLeaksNoDescriptor) {
 }
 
 TEST_P(Scarcity, SigtermDrainsThenCancels) {
+  if (NEARCALL_HOLDS_SIGNALS_BACK) GTEST_SKIP() << "the server waits in abseil, where the sanitizer holds its signal back";
   const auto server = Process::Start("sigterm_server", {AddressForServer(), "300"});
   const std::string address = server->Hear().substr(6);
   const auto stub = TestService::NewStub(CreateChannel(address));

@@ -15,4 +15,16 @@
 #define NEARCALL_INSTRUMENTED 0
 #endif
 
+// 1 under TSan, which hands a signal to its handler only at the next call that it knows to block.
+#if defined(__SANITIZE_THREAD__)
+#define NEARCALL_HOLDS_SIGNALS_BACK 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NEARCALL_HOLDS_SIGNALS_BACK 1
+#endif
+#endif
+#ifndef NEARCALL_HOLDS_SIGNALS_BACK
+#define NEARCALL_HOLDS_SIGNALS_BACK 0
+#endif
+
 #endif  // NEARCALL_TESTS_TESTING_SANITIZER_H_
