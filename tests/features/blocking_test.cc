@@ -11,6 +11,7 @@
 #include "protos/testing/features.nearcall.h"
 #include "protos/testing/features.pb.h"
 #include "tests/features/feature_test.h"
+#include "tests/testing/sanitizer.h"
 #include "tests/testing/watchdog.h"
 
 namespace nearcall::testing {
@@ -55,9 +56,9 @@ TEST_P(Blocking, OfManyCallsThatBlockOneHoldsUpThePoller) {
     callers.emplace_back([&] { EXPECT_EQ(stub->WaitForCancel(Empty()).status(), absl::OkStatus()); });
     Await([&] { return threads.entered == i + 1; });
   }
-  // The first one: nothing was known of its method. The others go elsewhere although none of them has returned; now and
-  // then to the thread that has just polled, where it lost the role to another one meanwhile.
-  EXPECT_LT(threads.on_poller, kCalls * 3 / 4);
+  // The first one: nothing was known of its method. The others go elsewhere although none of them has returned. Under a
+  // sanitizer the other method takes long as well at first, and the worker that has run it may be the next to block.
+  EXPECT_LE(threads.on_poller, NEARCALL_INSTRUMENTED ? kCalls * 2 / 3 : kCalls / 3);
   threads.open.Notify();
   for (std::thread& caller : callers) caller.join();
 }
