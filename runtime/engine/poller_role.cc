@@ -23,8 +23,7 @@ void PollerRole::HandOffLease() {
   Lease* const lease = Lease::current_;
   if (lease == nullptr || lease->lost_ || lease->ticket_ == 0) return;
   lease->lost_ = true;
-  if (lease->observer_ != nullptr) lease->observer_->OnLeaseLost();
-  if (lease->role_->Move(lease->ticket_, kFree)) lease->role_->FindOwner();
+  if (lease->role_->Steal(lease->ticket_)) lease->role_->Release();
 }
 
 // --- Left ---

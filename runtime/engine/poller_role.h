@@ -63,7 +63,6 @@ class PollerRole {
     friend class PollerRole;
     static thread_local constinit Lease* current_;
     PollerRole* role_ = nullptr;
-    LeaseObserver* observer_ = nullptr;
     uint64_t ticket_ = 0;  // 0 while the role is taken back to poll from inside the handler
     bool lost_ = false;
   };
@@ -140,7 +139,7 @@ class PollerRole {
     bool may_borrow;
   };
 
-  uint64_t Lend(LeaseObserver* observer);
+  uint64_t Lend();
   bool Reclaim(uint64_t ticket);
   // From one state to another, if it is in that.
   bool Move(uint64_t from, uint64_t to) { return role_.compare_exchange_strong(from, to, std::memory_order_seq_cst); }
@@ -153,8 +152,8 @@ class PollerRole {
   // the two sees the other; likewise TryGiveBack's to kLeft. Reclaim, Steal and HandOff compete for one ticket by
   // compare-and-swap, and so do the sleeper, who wants a role that was left back, and whoever borrows it.
   alignas(kCacheLine) std::atomic<uint64_t> role_{kFree};
-  uint64_t tickets_ = 0;                // the holder's
-  LeaseObserver* lent_for_ = nullptr;  // the same
+  uint64_t tickets_ = 0;               // the holder's
+  LeaseObserver* lent_for_ = nullptr;  // the same; of the last lease that was begun
   // Set while the watcher of long leases dozes. Pairs with Lend, which looks here once it has changed role_.
   std::atomic<bool> watcher_dozes_{false};
   std::atomic<int> followers_{0};
@@ -177,8 +176,7 @@ inline void PollerRole::Release() {
   if (on_vacant_ || followers_.load(std::memory_order_seq_cst) > 0) FindOwner();
 }
 
-inline uint64_t PollerRole::Lend(LeaseObserver* observer) {
-  lent_for_ = observer;
+inline uint64_t PollerRole::Lend() {
   const uint64_t ticket = (++tickets_ << kTicketShift) | kLent;
   role_.store(ticket, std::memory_order_release);  // pairs with the acquire in Reclaim
   // The watcher's MembarrierOfProcess puts the store above before this load, so that nobody pays for a barrier here.
@@ -193,9 +191,9 @@ inline bool PollerRole::Reclaim(uint64_t ticket) {
 
 inline void PollerRole::BeginLease(Lease* lease, LeaseObserver* observer) {
   lease->role_ = this;
-  lease->observer_ = observer;
   lease->lost_ = false;
-  lease->ticket_ = Lend(observer);
+  lent_for_ = observer;
+  lease->ticket_ = Lend();
   Lease::current_ = lease;
 }
 
@@ -216,7 +214,7 @@ inline bool PollerRole::Reclaim(Lease* lease) {
 
 inline void PollerRole::LendAgain(Lease* lease, bool held) {
   lease->lost_ = !held;
-  if (held) lease->ticket_ = Lend(lease->observer_);
+  if (held) lease->ticket_ = Lend();
 }
 
 }  // namespace nearcall

@@ -203,7 +203,6 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   const uint8_t* payload_ = nullptr;
   size_t payload_size_ = 0;
   bool holds_frame_ = false;
-  bool leased_ = false;
   bool finished_in_run_ = false;  // by the thread that runs the handler, inside Run
   PollerRole::Lease lease_;
   std::atomic<int> ends_{0};
@@ -249,7 +248,6 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   payload_ = payload;
   payload_size_ = size;
   holds_frame_ = true;
-  leased_ = false;
   if (payload == nullptr) ReleaseFrame();  // nothing to read here: the handler may wait for its messages right away
   SessionCall*& running = RunningOnThisThread();
   SessionCall* const outer = std::exchange(running, this);
