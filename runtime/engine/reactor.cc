@@ -147,11 +147,24 @@ Reactor::Pass Reactor::PollOnce() {
   if (has_tasks_.load(std::memory_order_relaxed)) RunTasks();
   looks_since_glance_ += active_.size() + 1;
   if (looks_since_glance_ >= kLooksPerGlance) Glance();
-  bool progress = false;
   // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner
   // one stopped, never with an index into a list that has changed. Likewise whoever took the role from a pass: were it
   // to begin anew, what holds up one poller after the other would keep those behind it from their turn.
   if (next_ >= active_.size()) next_ = 0;
+  const bool whole = next_ == 0;
+  Pass pass = PollRest();
+  if (pass == Pass::kIdle && !whole) {
+    next_ = 0;
+    pass = PollRest();
+  }
+  if (pass == Pass::kProgress && !activity_.load(std::memory_order_relaxed)) {
+    activity_.store(true, std::memory_order_relaxed);
+  }
+  return pass;
+}
+
+Reactor::Pass Reactor::PollRest() {
+  bool progress = false;
   while (next_ < active_.size()) {
     Pollable* const pollable = active_[next_++];
     switch (pollable->Poll()) {
@@ -183,9 +196,7 @@ Reactor::Pass Reactor::PollOnce() {
       }
     }
   }
-  if (!progress) return Pass::kIdle;
-  if (!activity_.load(std::memory_order_relaxed)) activity_.store(true, std::memory_order_relaxed);
-  return Pass::kProgress;
+  return progress ? Pass::kProgress : Pass::kIdle;
 }
 
 void Reactor::Peek() {

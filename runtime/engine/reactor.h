@@ -116,8 +116,10 @@ class Reactor {
   static constexpr int kMaxForOthers = 64;
 
   void Peek();
-  // Looks once at every active Pollable.
+  // Looks at the active Pollables, beginning where the last pass was left. kIdle: at every one of them, in vain.
   Pass PollOnce();
+  // At those from next_ to the last.
+  Pass PollRest();
   // After fruitless passes: watches the sleeping Pollables' descriptors without blocking, now and then.
   void Glance();
   // Waits for a descriptor, a wake-up or the deadline, unless `done()`. False if the role, that was left meanwhile, is

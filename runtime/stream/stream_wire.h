@@ -82,10 +82,11 @@ class StreamWire {
   void Release() { in_.Take(current_); }
   bool trusted() const { return true; }  // what was read is in our own memory
 
-  // A descriptor that has something to read is ready at once: there is nothing to announce.
+  // A descriptor that has something to read is ready at once: there is nothing to announce. What has been read is not
+  // told of by any descriptor.
   bool PrepareSleep() {
     in_.Shrink();
-    return true;
+    return in_.size() < kHeaderSize || in_.size() < LoadHeader(in_.begin()).size;
   }
   void FinishSleep(uint32_t /*ready*/) {}
   int watched_fds(WatchedFd* fds) const {

@@ -414,5 +414,46 @@ TEST_P(ReactorTest, WhatHoldsUpEachPollerKeepsNobodyFromItsTurn) {
   reactor_.Release();
 }
 
+// Something to poll that has nothing to read.
+class Quiet final : public Pollable {
+ public:
+  explicit Quiet(std::function<void()> look) : look_(std::move(look)) {}
+  Polled Poll() override {
+    look_();
+    return Polled::kIdle;
+  }
+  bool PrepareSleep() override { return true; }
+  void FinishSleep(uint32_t) override {}
+  int watched_fds(WatchedFd*) const override { return 0; }
+  // So that no test waits for ever.
+  int64_t next_deadline() const override { return give_up_; }
+  int64_t give_up() const { return give_up_; }
+
+ private:
+  const std::function<void()> look_;
+  const int64_t give_up_ = MonotonicNanos() + 2'000'000'000;
+};
+
+// A handler that waits inside a pass polls what comes behind its own connection first, and does not sleep before it has
+// looked at what comes before that, too, and at the connection itself.
+TEST_P(ReactorTest, NobodySleepsBeforeAWholePass) {
+  int looks = 0;
+  std::shared_ptr<Quiet> first;
+  first = std::make_shared<Quiet>([&] {
+    if (++looks != 1) return;
+    reactor_.Nudge(first.get());  // it is active already; all that is asked for is another look
+    EXPECT_TRUE(reactor_.PollUntil([&] { return looks > 1 || MonotonicNanos() >= first->give_up(); }));
+  });
+  const auto second = std::make_shared<Quiet>([] {});
+  reactor_.Add(first);
+  reactor_.Add(second);
+  ASSERT_TRUE(reactor_.TryAcquire());
+  EXPECT_TRUE(reactor_.PollUntil([&] { return looks > 0; }));
+  EXPECT_GT(looks, 1);
+  EXPECT_LT(MonotonicNanos(), first->give_up());
+  reactor_.Clear();
+  reactor_.Release();
+}
+
 }  // namespace
 }  // namespace nearcall

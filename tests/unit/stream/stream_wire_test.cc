@@ -119,6 +119,21 @@ TEST(StreamWireTest, ReadsManyFramesAtOnce) {
   ExpectNothing(&side);
 }
 
+// No descriptor tells of a frame that was read together with another one.
+TEST(StreamWireTest, DoesNotSleepOnAFrameThatItHasReadAlready) {
+  OneSided side;
+  EXPECT_TRUE(side.wire->PrepareSleep());
+  const std::string second = PingOf(100, 2);
+  side.Write(PingOf(100, 1) + second.substr(0, 50));
+  ExpectFrame(&side, 100, 1);
+  EXPECT_TRUE(side.wire->PrepareSleep());  // the rest is still to come
+  side.Write(second.substr(50) + PingOf(100, 3));
+  ExpectFrame(&side, 100, 2);
+  EXPECT_FALSE(side.wire->PrepareSleep());
+  ExpectFrame(&side, 100, 3);
+  EXPECT_TRUE(side.wire->PrepareSleep());
+}
+
 // Cut anywhere.
 TEST(StreamWireTest, ReadsFramesInTwoParts) {
   const std::string bytes = PingOf(100, 1) + PingOf(16, 2) + PingOf(65536, 3);
