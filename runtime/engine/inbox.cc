@@ -84,8 +84,11 @@ bool Inbox::Charge(size_t size) {
 
 void Inbox::Discharge(size_t size) {
   held_ -= static_cast<int64_t>(size);
-  // A step is kept as long as anything is here, so that a stream that comes and goes leaves the quota alone.
-  const int64_t steps = (std::max(held_, std::min(kQuotaStep, charged_)) + kQuotaStep - 1) / kQuotaStep;
+  // A step is kept as long as something may come, so that a stream that comes and goes leaves the quota alone. After
+  // the end it is not: whoever has its answer never finds what it sent in the way of what it sends next.
+  const int64_t needed =
+      ended_ ? std::max<int64_t>(held_ - kFreeBytes, 0) : std::max(held_, std::min(kQuotaStep, charged_));
+  const int64_t steps = (needed + kQuotaStep - 1) / kQuotaStep;
   if (charged_ <= steps * kQuotaStep) return;
   quota_->Give(charged_ - steps * kQuotaStep);
   charged_ = steps * kQuotaStep;
