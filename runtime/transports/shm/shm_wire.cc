@@ -60,6 +60,12 @@ bool ShmWire::LookForRoom(size_t size) {
   return tail_ + Stride(size) + kWord - position <= ring_size_;
 }
 
+void ShmWire::ClearWord(uint64_t position) {
+  NEARCALL_STEP("shm.commit.clear");
+  WordAt(out_ring_ + (position & out_mask_)).store(0, std::memory_order_relaxed);
+  cleared_ = position + kWord;
+}
+
 uint32_t ShmWire::Reserve(size_t size) {
   size = std::min<size_t>(size, MaxInBulk(own_.bulk_size()));
   if (size <= max_frame_size()) return max_frame_size();

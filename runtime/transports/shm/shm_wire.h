@@ -1,6 +1,7 @@
 #ifndef NEARCALL_RUNTIME_TRANSPORTS_SHM_SHM_WIRE_H_
 #define NEARCALL_RUNTIME_TRANSPORTS_SHM_SHM_WIRE_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -19,10 +20,11 @@ namespace nearcall {
 
 // A Wire over two rings in shared memory, one in each direction; docs/SHM.md draws them.
 //
-// A frame is published by its first word, its size: the writer clears the word behind the frame, writes the frame, and
-// then stores the size. The reader polls that word alone, so a small frame costs one transfer of its cache lines. Where
-// the reader stands is a word in the reader's own segment; the writer keeps a copy of it and looks anew only when the
-// ring seems full.
+// A frame is published by its first word, its size: the writer writes the frame, sees to it that the word behind it is
+// 0, and then stores the size. The reader polls that word alone, so a small frame costs one transfer of its cache
+// lines. After each frame, when nobody waits for it, the writer clears a few lines ahead: the next frame finds zeros
+// behind it, and its lines in the writer's cache. Where the reader stands is a word in the reader's own segment; the
+// writer keeps a copy of it and looks anew only when the ring seems full.
 //
 // A frame that is too large for the ring lies in the segment's bulk area, in one piece, and a record in the ring says
 // where. The area has no memory until the first such frame, and gets more as larger ones come (Reserve).
@@ -58,6 +60,7 @@ class ShmWire {
   uint8_t* Claim(size_t size) {
     if (size > max_in_ring_) return ClaimBulk(size);
     if (!HasRoomInRing(size)) return nullptr;
+    written_ = std::max(written_, tail_ + size);
     return out_ring_ + (tail_ & out_mask_);
   }
 
@@ -70,6 +73,7 @@ class ShmWire {
     // Pairs with the exchange in PrepareSleep.
     const uint32_t epoch = peer_control_->sleep_epoch.load(std::memory_order_seq_cst);
     if ((epoch & 1) != 0) RingFor(epoch);
+    ClearAhead();
     return true;
   }
 
@@ -136,6 +140,8 @@ class ShmWire {
   static constexpr uint32_t kSleepsPerSilence = 256;
   // What Commit clears behind a frame.
   static constexpr uint64_t kWord = 8;
+  // Three small frames and the word behind them: both sides' next call.
+  static constexpr uint64_t kClearAhead = 256;
   // In the first word of a record: the frame lies in the bulk area, where the second word says.
   static constexpr uint32_t kInBulk = 1u << 31;
   static constexpr size_t kBulkRecord = 8;
@@ -148,15 +154,23 @@ class ShmWire {
   bool LookForRoom(size_t size);
   // Publishes a record of `size` bytes, whose first word is `word`.
   void Publish(uint32_t word, size_t size) {
-    const uint64_t next = tail_ + Stride(size);
-    NEARCALL_STEP("shm.commit.clear");
-    // The reader will look there next: it must find no frame. Ordered before the frame by the exchange below.
-    WordAt(out_ring_ + (next & out_mask_)).store(0, std::memory_order_relaxed);
+    const uint64_t position = tail_;
+    const uint64_t next = position + Stride(size);
+    if (next + kWord > cleared_ || next < written_) ClearWord(next);
     NEARCALL_STEP("shm.commit.publish");
     // Pairs with the loads in Receive and PrepareSleep.
-    WordAt(out_ring_ + (tail_ & out_mask_)).exchange(word, std::memory_order_seq_cst);
+    WordAt(out_ring_ + (position & out_mask_)).exchange(word, std::memory_order_seq_cst);
     NEARCALL_STEP("shm.commit.published");
     tail_ = next;
+  }
+  // The reader will look there next: it must find no frame. Ordered before the frame by the exchange in Publish.
+  void ClearWord(uint64_t position);
+  // As far as the reader has been.
+  void ClearAhead() {
+    const uint64_t end = tail_ + kClearAhead;
+    if (end <= cleared_ || end - seen_read_position_ > ring_size_) return;
+    std::memset(out_ring_ + (cleared_ & out_mask_), 0, end - cleared_);
+    cleared_ = end;
   }
   uint8_t* ClaimBulk(size_t size);
   void CommitBulk(size_t size);
@@ -175,6 +189,8 @@ class ShmWire {
   const uint32_t max_in_ring_;
   std::atomic<uint32_t> max_send_;   // relaxed: who needs more asks under the lock
   uint64_t tail_ = 0;                // bytes ever written
+  uint64_t cleared_ = 0;             // from tail_ to here are zeros, but for what was written into a Claim
+  uint64_t written_ = 0;             // where the last Claim, committed or not, ended
   uint64_t seen_read_position_ = 0;  // the peer's position when we last looked
   SegmentControl* const peer_control_;
   BulkSpace bulk_space_;

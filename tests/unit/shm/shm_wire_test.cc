@@ -188,6 +188,55 @@ TEST(ShmWireTest, ShowsNothingBeforeCommit) {
   ExpectNothing(pair.two.get());
 }
 
+// Nor is what was written into one seen behind a smaller frame, where it lies in what was cleared ahead.
+TEST(ShmWireTest, WhatWasNotCommittedIsNoFrame) {
+  Pair pair;
+  for (uint32_t size = kHeaderSize; size <= 400; ++size) {
+    std::memset(pair.one->Claim(400) + 4, 0xff, 396);
+    ASSERT_TRUE(Send(pair.one.get(), size, 7));
+    ExpectFrame(pair.two.get(), size, 7);
+    ExpectNothing(pair.two.get());
+  }
+}
+
+// The writer clears ahead of itself, but nothing that is still to be read: wherever it stops for lack of room.
+TEST(ShmWireTest, ClearsNothingThatIsUnread) {
+  Pair pair;
+  std::mt19937 random(11);
+  std::deque<std::pair<uint32_t, uint8_t>> unread;
+  uint8_t seed = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const uint32_t size = kHeaderSize + random() % 300;
+    if (Send(pair.one.get(), size, ++seed)) {
+      unread.emplace_back(size, seed);
+      continue;
+    }
+    for (int read = 0; read < 1 + i % 5; ++read) {
+      ASSERT_NO_FATAL_FAILURE(ExpectFrame(pair.two.get(), unread.front().first, unread.front().second)) << i;
+      unread.pop_front();
+    }
+  }
+}
+
+// Where small frames follow each other, what the next one needs is cleared already when it comes, but for where the
+// writer would have to look first how far the reader is.
+TEST(ShmWireTest, ClearsAheadWhenAFrameIsOut) {
+  Victim victim;
+  uint64_t tail = 0;
+  constexpr int kFrames = 1000;
+  int ready = 0;
+  for (int i = 0; i < kFrames; ++i) {
+    std::memset(victim.wire->Claim(80) + 4, 0xff, 76);
+    victim.wire->Commit(80);
+    victim.wire->Flush();
+    tail += 80;
+    victim.hostile.own.control()->read_position.store(tail);
+    const uint8_t* const next = victim.seen->ring() + tail % kRing;
+    if (IsFullOf(0, next, 80 + 8)) ++ready;
+  }
+  EXPECT_GT(ready, kFrames * 9 / 10);
+}
+
 // Behind each frame is a word that says "no frame", whatever lay there before.
 TEST(ShmWireTest, ClearsTheWordBehindEachFrame) {
   Victim victim;  // its memory is seen from outside
