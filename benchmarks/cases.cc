@@ -56,7 +56,7 @@ void AddUnary(const Effort& effort, List* list) {
   const Names sockets = {"raw-unix-spin", "raw-tcp-spin"};
   const Names blocking = {"eventfd", "raw-unix", "raw-tcp"};
   for (const uint32_t size : {0u, 64u, 1u << 10, 64u << 10, 1u << 20, 64u << 20}) {
-    Names floors = (size <= 1024 ? Names{"cache-line"} : Names{"memcpy"}) + sockets;
+    Names floors = (size <= 1024 ? Names{"cache-line", "raw-message"} : Names{"memcpy"}) + sockets;
     if (size == 64) floors = floors + blocking;
     Names rpcs = kTransports;
     if (size == 64) rpcs = rpcs + kAdapter;

@@ -19,8 +19,8 @@ std::unique_ptr<RpcClient> NewGrpcClient(const Setup& setup);
 std::unique_ptr<RpcServer> NewAdapterServer(const Setup& setup);
 std::unique_ptr<RpcClient> NewAdapterClient(const Setup& setup);
 
-// Contestants: cache-line, eventfd, memcpy, raw-unix, raw-tcp, raw-unix-spin, raw-tcp-spin. Null for any other.
-// Both processes inherit what the descriptors of floors/floors.h say.
+// Contestants: cache-line, raw-message, eventfd, eventfd-epoll, memcpy, raw-unix, raw-tcp, raw-unix-spin, raw-tcp-spin.
+// Null for any other. Both processes inherit what the descriptors of floors/floors.h say.
 std::unique_ptr<Floor> NewFloor(const Setup& setup, bool server);
 
 }  // namespace nearcall::benchmarks

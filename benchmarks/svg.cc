@@ -31,10 +31,10 @@ constexpr double kBottom = 150;  // of which the legend takes most
 // Each contestant has its colour, the same in both charts; floors and gRPC are dashed.
 std::string StrokeOf(const std::string& contestant) {
   const std::pair<const char*, const char*> colours[] = {
-      {"shm", "#d62728"},          {"unix", "#1f77b4"},       {"tcp", "#2ca02c"},        {"inproc", "#9467bd"},
-      {"grpc-unix", "#8c564b"},    {"grpc-tcp", "#e377c2"},   {"cache-line", "#ff9896"}, {"raw-unix-spin", "#aec7e8"},
-      {"raw-tcp-spin", "#98df8a"}, {"eventfd", "#ffbb78"},    {"raw-unix", "#17becf"},   {"raw-tcp", "#bcbd22"},
-      {"shm-adapter", "#f7b6d2"},  {"shm-buffer", "#393b79"}, {"unix-buffer", "#637939"}};
+      {"shm", "#d62728"},          {"unix", "#1f77b4"},       {"tcp", "#2ca02c"},         {"inproc", "#9467bd"},
+      {"grpc-unix", "#8c564b"},    {"grpc-tcp", "#e377c2"},   {"cache-line", "#ff9896"},  {"raw-unix-spin", "#aec7e8"},
+      {"raw-tcp-spin", "#98df8a"}, {"eventfd", "#ffbb78"},    {"raw-unix", "#17becf"},    {"raw-tcp", "#bcbd22"},
+      {"shm-adapter", "#f7b6d2"},  {"shm-buffer", "#393b79"}, {"unix-buffer", "#637939"}, {"raw-message", "#e7969c"}};
   std::string colour = "#7f7f7f";
   for (const auto& [name, value] : colours) {
     if (contestant == name) colour = value;

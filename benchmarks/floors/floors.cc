@@ -11,6 +11,7 @@ std::unique_ptr<Floor> NewFloor(const Setup& setup, bool server) {
   if (name == "cache-line") return NewCacheLine();
   if (name == "eventfd") return NewEventfd();
   if (name == "eventfd-epoll") return NewEventfdByEpoll();
+  if (name == "raw-message") return NewMessage();
   if (name == "memcpy") return NewMemcpy();
   if (name == "raw-unix") return NewUnixSocket(setup.address(), server, false);
   if (name == "raw-unix-spin") return NewUnixSocket(setup.address(), server, true);

@@ -21,6 +21,7 @@ inline constexpr int kInheritedFds = 7;
 void* MapSharedPage();
 
 std::unique_ptr<Floor> NewCacheLine();
+std::unique_ptr<Floor> NewMessage();
 std::unique_ptr<Floor> NewEventfd();
 std::unique_ptr<Floor> NewEventfdByEpoll();
 std::unique_ptr<Floor> NewMemcpy();
