@@ -22,9 +22,9 @@ namespace nearcall {
 //
 // A frame is published by its first word, its size: the writer writes the frame, sees to it that the word behind it is
 // 0, and then stores the size. The reader polls that word alone, so a small frame costs one transfer of its cache
-// lines. After each frame, when nobody waits for it, the writer clears a few lines ahead: the next frame finds zeros
-// behind it, and its lines in the writer's cache. Where the reader stands is a word in the reader's own segment; the
-// writer keeps a copy of it and looks anew only when the ring seems full.
+// lines. Where the two sides take turns the writer clears a few lines ahead after each frame, when nobody waits for
+// it: the next frame finds zeros behind it, and its lines in the writer's cache. Where the reader stands is a word in
+// the reader's own segment; the writer keeps a copy of it and looks anew only when the ring seems full.
 //
 // A frame that is too large for the ring lies in the segment's bulk area, in one piece, and a record in the ring says
 // where. The area has no memory until the first such frame, and gets more as larger ones come (Reserve).
@@ -165,8 +165,11 @@ class ShmWire {
   }
   // The reader will look there next: it must find no frame. Ordered before the frame by the exchange in Publish.
   void ClearWord(uint64_t position);
-  // As far as the reader has been.
+  // As far as the reader has been. Only in a conversation, where something has come since the last time: whoever sends
+  // one frame after the other would wait for each line twice.
   void ClearAhead() {
+    const uint64_t received = own_control_->read_position.load(std::memory_order_relaxed);
+    if (std::exchange(received_before_, received) == received) return;
     const uint64_t end = tail_ + kClearAhead;
     if (end <= cleared_ || end - seen_read_position_ > ring_size_) return;
     std::memset(out_ring_ + (cleared_ & out_mask_), 0, end - cleared_);
@@ -191,6 +194,7 @@ class ShmWire {
   uint64_t tail_ = 0;                // bytes ever written
   uint64_t cleared_ = 0;             // from tail_ to here are zeros, but for what was written into a Claim
   uint64_t written_ = 0;             // where the last Claim, committed or not, ended
+  uint64_t received_before_ = 0;     // what we had read when ClearAhead was last called
   uint64_t seen_read_position_ = 0;  // the peer's position when we last looked
   SegmentControl* const peer_control_;
   BulkSpace bulk_space_;
