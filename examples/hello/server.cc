@@ -29,13 +29,12 @@ int main(int argc, char** argv) {
     std::cerr << server.status() << std::endl;
     return 1;
   }
-  for (const std::string& address : (*server)->addresses()) std::cout << "listening on " << address << std::endl;
-
   // Calls in progress have five seconds to finish; then they are cancelled.
   if (absl::Status status = (*server)->ShutdownOnSignals({SIGINT, SIGTERM}, absl::Seconds(5)); !status.ok()) {
     std::cerr << status << std::endl;
     return 1;
   }
+  for (const std::string& address : (*server)->addresses()) std::cout << "listening on " << address << std::endl;
   (*server)->Wait();
   return 0;
 }

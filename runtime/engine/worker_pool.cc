@@ -188,10 +188,11 @@ bool WorkerPool::StandBy() {
   uint64_t seen_ticket = 0;
   uint64_t seen_short = 0;
   int quiet_ticks = 0;
+  int64_t tick = kTick;
   bool stolen = false;
   for (;;) {
     if (quiet_ticks < kQuietTicks) {
-      const bool woken = parker->Park(MonotonicNanos() + kTick);
+      const bool woken = parker->Park(MonotonicNanos() + (seen_ticket != 0 ? kTick : tick));
       if (!woken) {
         HelpShortWork(&seen_short);
         TryAgainToWakeOne();
@@ -205,6 +206,7 @@ bool WorkerPool::StandBy() {
       }
       reactor_->role()->set_watcher_dozes(false);
       quiet_ticks = 0;  // whoever woke us may not have got to what we are to see
+      tick = kTick;
     }
     if (stopping()) break;
     const uint64_t ticket = reactor_->role()->lent_ticket();
@@ -217,6 +219,7 @@ bool WorkerPool::StandBy() {
       stolen = true;
       break;
     }
+    tick = HasUnattendedWork() ? kTick : std::min(2 * tick, kMaxTick);
     const bool quiet = ticket == 0 && !reactor_->TakeActivity() && !HasUnattendedWork();
     quiet_ticks = quiet ? quiet_ticks + 1 : 0;
   }

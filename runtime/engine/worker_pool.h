@@ -60,8 +60,10 @@ class WorkerPool {
   void Stop();
 
  private:
-  // How long a handler may hold up the poller, roughly.
+  // How often the standby thread looks whether the poller is held up: first, and when a handler runs as it looks; less
+  // and less often while it looks in vain. Each look takes the CPU that it comes to from what runs there.
   static constexpr int64_t kTick = 1'000'000;
+  static constexpr int64_t kMaxTick = 4'000'000;
   // Ticks without activity after which the standby thread sleeps without a timer.
   static constexpr int kQuietTicks = 4;
   // Where the kernel has no membarrier it sleeps with a slow timer instead.
