@@ -192,11 +192,12 @@ class ClientStream final : public internal::ClientCall, private SendObserver {
     return header;
   }
 
-  // What follows from a read: credit for the sender, or the call's failure.
+  // What follows from a read: credit for the sender, or the call's failure. A call that was cancelled gives none: its
+  // reads end with what has come, however quick the server is.
   Inbox::Got Took(Inbox::Got got) {
     if (got == Inbox::Got::kMessage) {
       const uint32_t grant = call_.inbox->TakeGrant();
-      if (grant != 0 && open_) SendCredit(grant);
+      if (grant != 0 && open_ && !Cancelled()) SendCredit(grant);
     } else if (got == Inbox::Got::kUnparsable) {
       local_error_ = UnreadableResponse();
       context_->TryCancel();

@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/conformance/conformance.h"
 #include "tests/testing/fault.h"
 
@@ -246,6 +248,23 @@ TEST_P(Conformance, ACallerMayCancelAStreamThatItReads) {
     EXPECT_EQ(reader->Finish().code(), absl::StatusCode::kCancelled);
     AwaitCancelled(stub.get(), "gate", round);
   }
+}
+
+// A cancelled call's reads end with what has come, however quick its server is and however slow its reader.
+TEST_P(Conformance, ReadsEndSoonAfterACancellation) {
+  StartServer();
+  const Stub stub = Connect();
+  ClientContext context;
+  const auto reader = stub->Down(&context, Messages(int64_t{1} << 40, 32 * 1024));
+  Payload message;
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(reader->Read(&message));
+  context.TryCancel();
+  int reads = 0;
+  while (reader->Read(&message)) {
+    absl::SleepFor(absl::Milliseconds(1));  // in which the server sends more, if it may
+    ASSERT_LT(++reads, 200);
+  }
+  EXPECT_EQ(reader->Finish().code(), absl::StatusCode::kCancelled);
 }
 
 TEST_P(Conformance, CancelEndsARead) {
