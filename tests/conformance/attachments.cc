@@ -163,8 +163,8 @@ TEST_P(Conformance, BuffersAreUsedAgain) {
     ASSERT_EQ(context.attachments().size(), 1u);
     EXPECT_TRUE(HasPattern(context.attachments()[0]));
   }
-  // Of each side a few, for the last calls' may still be on their way back, and threads have theirs; not one for each.
-  EXPECT_LE(MappingsOf(server()->pid()) - before, server_elsewhere() ? 40 : 80);
+  // Of each side a few, for the last calls' may still be on their way back.
+  EXPECT_LE(MappingsOf(server()->pid()) - before, server_elsewhere() ? 16 : 32);
 }
 
 // A handler that keeps a handle finds the bytes as they were, whatever the caller does with its other buffers.
