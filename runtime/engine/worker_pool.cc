@@ -219,8 +219,9 @@ bool WorkerPool::StandBy() {
       stolen = true;
       break;
     }
-    tick = HasUnattendedWork() ? kTick : std::min(2 * tick, kMaxTick);
-    const bool quiet = ticket == 0 && !reactor_->TakeActivity() && !HasUnattendedWork();
+    const bool unattended = HasUnattendedWork();
+    tick = unattended ? kTick : std::min(2 * tick, kMaxTick);
+    const bool quiet = ticket == 0 && !reactor_->TakeActivity() && !unattended;
     quiet_ticks = quiet ? quiet_ticks + 1 : 0;
   }
   {

@@ -377,23 +377,25 @@ TEST_P(ReactorBorrowingTest, WhatTheSleeperHearsIsNotLost) {
   Remove(&reactor_, other);
 }
 
-// Something to poll that always has work.
-class Busy final : public Pollable {
+// Something to poll that no descriptor tells of. It sleeps until `due`; without that, never.
+class Scripted final : public Pollable {
  public:
-  explicit Busy(std::function<Polled()> work) : work_(std::move(work)) {}
+  explicit Scripted(std::function<Polled()> work, int64_t due = 0) : work_(std::move(work)), due_(due) {}
   Polled Poll() override { return work_(); }
-  bool PrepareSleep() override { return false; }
+  bool PrepareSleep() override { return due_ != 0; }
   void FinishSleep(uint32_t) override {}
   int watched_fds(WatchedFd*) const override { return 0; }
+  int64_t next_deadline() const override { return due_ != 0 ? due_ : kNever; }
 
  private:
   const std::function<Polled()> work_;
+  const int64_t due_;
 };
 
 TEST_P(ReactorTest, WhatHoldsUpEachPollerKeepsNobodyFromItsTurn) {
   std::string turns;
   // Handlers that take too long: while one runs, the role is stolen. This thread plays the thief, too.
-  const auto greedy = std::make_shared<Busy>([&] {
+  const auto greedy = std::make_shared<Scripted>([&] {
     turns += 'g';
     PollerRole::Lease lease;
     reactor_.role()->BeginLease(&lease);
@@ -401,7 +403,7 @@ TEST_P(ReactorTest, WhatHoldsUpEachPollerKeepsNobodyFromItsTurn) {
     EXPECT_FALSE(reactor_.role()->EndLease(&lease));
     return Polled::kRoleLost;
   });
-  const auto modest = std::make_shared<Busy>([&] {
+  const auto modest = std::make_shared<Scripted>([&] {
     turns += 'm';
     return Polled::kProgress;
   });
@@ -414,43 +416,27 @@ TEST_P(ReactorTest, WhatHoldsUpEachPollerKeepsNobodyFromItsTurn) {
   reactor_.Release();
 }
 
-// Something to poll that has nothing to read.
-class Quiet final : public Pollable {
- public:
-  explicit Quiet(std::function<void()> look) : look_(std::move(look)) {}
-  Polled Poll() override {
-    look_();
-    return Polled::kIdle;
-  }
-  bool PrepareSleep() override { return true; }
-  void FinishSleep(uint32_t) override {}
-  int watched_fds(WatchedFd*) const override { return 0; }
-  // So that no test waits for ever.
-  int64_t next_deadline() const override { return give_up_; }
-  int64_t give_up() const { return give_up_; }
-
- private:
-  const std::function<void()> look_;
-  const int64_t give_up_ = MonotonicNanos() + 2'000'000'000;
-};
-
 // A handler that waits inside a pass polls what comes behind its own connection first, and does not sleep before it has
 // looked at what comes before that, too, and at the connection itself.
 TEST_P(ReactorTest, NobodySleepsBeforeAWholePass) {
+  const int64_t give_up = MonotonicNanos() + 2'000'000'000;  // so that nothing waits for ever
   int looks = 0;
-  std::shared_ptr<Quiet> first;
-  first = std::make_shared<Quiet>([&] {
-    if (++looks != 1) return;
-    reactor_.Nudge(first.get());  // it is active already; all that is asked for is another look
-    EXPECT_TRUE(reactor_.PollUntil([&] { return looks > 1 || MonotonicNanos() >= first->give_up(); }));
-  });
-  const auto second = std::make_shared<Quiet>([] {});
+  std::shared_ptr<Scripted> first;
+  first = std::make_shared<Scripted>(
+      [&] {
+        if (++looks == 1) {
+          reactor_.Nudge(first.get());  // it is active already; all that is asked for is another look
+          EXPECT_TRUE(reactor_.PollUntil([&] { return looks > 1 || MonotonicNanos() >= give_up; }));
+        }
+        return Polled::kIdle;
+      },
+      give_up);
   reactor_.Add(first);
-  reactor_.Add(second);
+  reactor_.Add(std::make_shared<Scripted>([] { return Polled::kIdle; }, give_up));
   ASSERT_TRUE(reactor_.TryAcquire());
   EXPECT_TRUE(reactor_.PollUntil([&] { return looks > 0; }));
   EXPECT_GT(looks, 1);
-  EXPECT_LT(MonotonicNanos(), first->give_up());
+  EXPECT_LT(MonotonicNanos(), give_up);
   reactor_.Clear();
   reactor_.Release();
 }
