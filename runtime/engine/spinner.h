@@ -12,6 +12,14 @@
 
 namespace nearcall {
 
+// What a spinner sees of the machine; another one in its test.
+struct ThisMachine {
+  static int64_t Nanos() { return MonotonicNanos(); }
+  static uint64_t Cycles() { return CycleCount(); }
+  static int AllowedCpus() { return nearcall::AllowedCpus(); }
+  static void GiveWay() { sched_yield(); }
+};
+
 // Decides how long a poller looks again before it sleeps: the one waiting policy of all transports.
 //
 // Sleeping costs the waker a system call and the sleeper tens of microseconds; spinning costs the CPU. The budget is
@@ -21,17 +29,25 @@ namespace nearcall {
 // run on one CPU only cannot know whether the peer has another one: it begins without a budget, and tries less and less
 // often while that does not pay.
 //
+// Where waking a CPU takes longer than the budget, as in virtual machines at times, two sides that have begun to sleep
+// would never find back: each one's probe is over before the other one is awake. So a probe may be *patient*: it goes
+// on for longer, and if what it waits for comes then, the next waits are patient as well, until the other side has come
+// to its own probe. If they do not become short, it is not the other side's sleep that takes so long: patience is then
+// tried less and less often.
+//
 // A spinner is a good neighbour: a scheduler lets a thread that never sleeps run for milliseconds, in which it makes
 // thousands of calls while threads that share its CPU make none. So it offers its CPU to them more often than that; and
 // in a crowd, where a look costs about what changing threads does (a system call), as soon as it has to wait: what the
 // others then send goes along with what it waits for.
 //
 // Threads: the poller's own.
-class Spinner {
+template <class Machine>
+class BasicSpinner {
  public:
   // Begins with the whole budget, so that the first calls of a connection are as fast as the later ones.
-  explicit Spinner(Spin policy) : policy_(policy) {
-    if (policy == Spin::kAlways || (policy == Spin::kAdaptive && AllowedCpus() > 1)) budget_ = kMaxBudget;
+  explicit BasicSpinner(Spin policy) : policy_(policy) {
+    if (policy == Spin::kAlways) budget_ = kPatientBudget;
+    if (policy == Spin::kAdaptive && Machine::AllowedCpus() > 1) budget_ = kMaxBudget;
   }
 
   // A wait begins. `crowded`: other threads wait too, each for something of its own, and whoever has got it wants to
@@ -39,9 +55,10 @@ class Spinner {
   void Begin(bool crowded = false) {
     passes_ = 0;
     times_away_ = 0;
+    started_ = 0;
     limit_ = budget_;
     crowded_ = crowded;
-    if (crowded) began_ = CycleCount();
+    if (crowded) began_ = Machine::Cycles();
   }
 
   // After a fruitless look: whether to look again. Reads the clock on few passes only.
@@ -55,13 +72,15 @@ class Spinner {
     if (++passes_since_look_ >= kPassesPerLook && TurnIsOver()) return GiveWay();
     if (crowded_ && passes_ == kPassesToJudge && LooksAreSlow()) return GiveWay();
     if (passes_ % kPassesPerClock != 0) return true;
-    const int64_t now = MonotonicNanos();
-    if (passes_ == kPassesPerClock || WasAway(now)) {
-      looked_at_clock_ = started_ = now;
-      return true;
+    const int64_t now = Machine::Nanos();
+    if (started_ == 0) {
+      started_ = now;
+    } else if (WasAway(now)) {
+      NotSpun(now - looked_at_clock_);
     }
     looked_at_clock_ = now;
-    return now - started_ < limit_;
+    if (now - started_ >= limit_) return false;
+    return patient() && now - turn_began_ >= patient_turn_ ? GiveWay() : true;
   }
 
   // What the policy says. Any thread.
@@ -72,18 +91,22 @@ class Spinner {
   void Hit() {
     // What was there at the first look was not waited for, and says nothing about waiting.
     if (policy_ != Spin::kAdaptive || passes_ == 0 || budget_ == kMaxBudget) return;
-    if (passes_ > kPassesPerClock) {
-      const int64_t now = MonotonicNanos();
+    if (started_ != 0) {
+      const int64_t now = Machine::Nanos();
       if (now - looked_at_clock_ > kAway) return;
+      if (patient() && now - started_ > kMaxBudget) return SpendPatience(/*fruitful=*/now - started_ <= limit_);
       if (now - started_ > limit_) return Miss();
     }
     budget_ = kMaxBudget;
     probe_after_ = kProbeEvery;
+    patient_waits_ = 0;
+    patient_after_ = std::max(patient_after_ / 2, 1u);
   }
 
   // The wait was not over within the budget: the poller sleeps now.
   void Miss() {
     if (policy_ != Spin::kAdaptive || limit_ == 0) return;
+    if (patient()) return SpendPatience(/*fruitful=*/false);
     budget_ = budget_ / 2 < kMinBudget ? 0 : budget_ / 2;
   }
 
@@ -99,38 +122,64 @@ class Spinner {
   static constexpr uint32_t kMaxTimesAway = 4;  // in one wait; so that slow passes are not taken for that for ever
   static constexpr uint32_t kProbeEvery = 64;
   static constexpr uint32_t kProbeAtLeastEvery = 512;
+  static constexpr int64_t kPatientBudget = 240'000;    // more than waking a slow CPU costs
+  static constexpr uint32_t kPatientAtLeastEvery = 64;  // probes
 
   // Whether somebody else had the CPU between the last look at the clock and now: what passed then was no spinning.
   bool WasAway(int64_t now) { return now - looked_at_clock_ > kAway && ++times_away_ <= kMaxTimesAway; }
 
   bool TurnIsOver() {
     passes_since_look_ = 0;
-    return MonotonicNanos() - turn_began_ >= kTurn;
+    return Machine::Nanos() - turn_began_ >= kTurn;
   }
-  bool LooksAreSlow() const { return CycleCount() - began_ > CyclesIn(kPassesToJudge * kSlowLook); }
+  bool LooksAreSlow() const { return Machine::Cycles() - began_ > CyclesIn(kPassesToJudge * kSlowLook); }
 
-  // Lets others that wait for this CPU have it; then to look again. How long they have taken says nothing about this
-  // wait: its time counts from here.
+  // Lets others that wait for this CPU have it; then to look again. What is there then says nothing about waiting.
   bool GiveWay() {
-    sched_yield();
-    turn_began_ = MonotonicNanos();
+    const int64_t gave = Machine::Nanos();
+    Machine::GiveWay();
+    turn_began_ = looked_at_clock_ = Machine::Nanos();
+    if (started_ != 0) NotSpun(turn_began_ - gave);
     passes_ = 0;
     crowded_ = false;  // once in a wait
     return true;
   }
+  // A patient wait counts as a whole: whom it is for may be who had the CPU.
+  void NotSpun(int64_t nanos) {
+    if (!patient()) started_ += nanos;
+  }
+
+  bool patient() const { return limit_ > kMaxBudget && policy_ == Spin::kAdaptive; }
 
   int64_t ProbeBudget() {
+    if (patient_waits_ > 0) return PatientBudget();
     if (++waits_without_ < probe_after_) return 0;
     waits_without_ = 0;
-    probe_after_ =
-        AllowedCpus() > 1 ? kProbeEvery : std::min(std::max(2 * probe_after_, kProbeEvery), kProbeAtLeastEvery);
-    return kMaxBudget;
+    // On one CPU whom the wait is for may need this very one.
+    const bool one_cpu = Machine::AllowedCpus() == 1;
+    patient_turn_ = one_cpu ? 0 : kMaxBudget;
+    probe_after_ = one_cpu ? std::min(std::max(2 * probe_after_, kProbeEvery), kProbeAtLeastEvery) : kProbeEvery;
+    if (++probes_ < patient_after_) return kMaxBudget;
+    probes_ = 0;
+    return PatientBudget();
+  }
+  int64_t PatientBudget() {
+    started_ = looked_at_clock_ = Machine::Nanos();
+    return kPatientBudget;
+  }
+  // A patient wait took longer than the usual budget; `fruitful`: not longer than its own.
+  void SpendPatience(bool fruitful) {
+    if (patient_waits_ > 0) {
+      if (--patient_waits_ == 0) patient_after_ = std::min(2 * patient_after_, kPatientAtLeastEvery);
+    } else if (fruitful) {
+      patient_waits_ = 2 * (patient_turn_ == 0 ? kProbeAtLeastEvery : kProbeEvery);  // the other side has a probe in
+    }
   }
 
   const Spin policy_;
   int64_t budget_ = 0;
-  int64_t limit_ = 0;  // of this wait
-  int64_t started_ = 0;
+  int64_t limit_ = 0;    // of this wait
+  int64_t started_ = 0;  // spinning, less what others took of the time; 0: the clock was not looked at yet
   int64_t looked_at_clock_ = 0;
   uint32_t times_away_ = 0;
   uint32_t passes_ = 0;
@@ -140,7 +189,13 @@ class Spinner {
   uint64_t began_ = 0;          // this wait, if crowded; by CycleCount
   uint32_t waits_without_ = 0;  // since the last probe
   uint32_t probe_after_ = 1;    // so many of them comes the next one
+  uint32_t probes_ = 0;         // since the last patient one
+  uint32_t patient_after_ = 1;  // so many of them comes the next patient one
+  uint32_t patient_waits_ = 0;  // that are still to come
+  int64_t patient_turn_ = 0;    // how long they keep the CPU from others at a time
 };
+
+using Spinner = BasicSpinner<ThisMachine>;
 
 }  // namespace nearcall
 
