@@ -50,8 +50,10 @@ class Pollable {
   bool watched_ = true;        // its descriptors are in the epoll set
   bool fully_watched_ = true;  // otherwise the kernel had no memory for that: to be tried again
   bool write_watched_ = false;
-  bool muted_ = false;  // in the epoll set, but without events
+  bool muted_ = false;     // in the epoll set, but without events
+  bool left_out_ = false;  // of the epoll set, until it goes to sleep
   uint32_t idle_passes_ = 0;
+  uint32_t busy_passes_ = 0;  // since it was put to sleep
 };
 
 }  // namespace nearcall

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "nearcall/internal/context_access.h"
 #include "runtime/base/errno_status.h"
@@ -17,9 +18,18 @@ constexpr size_t kLooksPerGlance = 512;
 // How many fruitless looks, at whatever Pollable, put one of them to sleep that has been quiet meanwhile: a tenth of a
 // millisecond or so, however many there are.
 constexpr size_t kQuietLooks = 4096;
+// After how many looks that found something epoll is not to be told of a Pollable any more.
+constexpr uint32_t kBusyLooks = 256;
 // An event names a Pollable by its address, and in the lowest bits which of its descriptors it is about.
 constexpr uint64_t kIndexMask = 3;
 static_assert(alignof(Pollable) > kIndexMask && kMaxWatchedFds <= kIndexMask + 1);
+
+// A doorbell is silent while its owner is awake, a socket is not.
+bool TellsOfEachMessage(const Pollable& pollable) {
+  WatchedFd fds[kMaxWatchedFds];
+  const int count = pollable.watched_fds(fds);
+  return std::any_of(fds, fds + count, [](const WatchedFd& fd) { return !fd.edge_triggered; });
+}
 
 }  // namespace
 
@@ -184,6 +194,7 @@ Reactor::Pass Reactor::PollRest() {
       case Polled::kProgress:
         pollable->idle_passes_ = 0;
         progress = true;
+        if (++pollable->busy_passes_ == kBusyLooks) LeaveOut(pollable);
         break;
       case Polled::kRoleLost:
         return Pass::kRoleLost;
@@ -312,6 +323,11 @@ void Reactor::ActivateSpinning() {
 
 bool Reactor::PrepareSleep(Pollable* pollable) {
   next_timer_ = std::min(next_timer_, pollable->next_deadline());
+  pollable->busy_passes_ = 0;
+  if (std::exchange(pollable->left_out_, false) && pollable->watched_ && !Watch(pollable, EPOLL_CTL_ADD)) {
+    pollable->fully_watched_ = false;
+    some_unwatched_ = true;
+  }
   const bool quiet = pollable->PrepareSleep();
   if (pollable->watched_ && pollable->wants_write() != pollable->write_watched_) {
     pollable->write_watched_ = !pollable->write_watched_;
@@ -373,15 +389,20 @@ void Reactor::WatchUnwatched() {
 // Whoever sleeps in epoll meanwhile would be woken by each message, where a doorbell does not ring for who is awake.
 void Reactor::MuteSockets(bool muted) {
   for (const std::shared_ptr<Pollable>& pollable : pollables_) {
-    if (!pollable->spins_ || !pollable->watched_ || pollable->muted_ == muted) continue;
-    WatchedFd fds[kMaxWatchedFds];
-    const int count = pollable->watched_fds(fds);
-    if (std::all_of(fds, fds + count, [](const WatchedFd& fd) { return fd.edge_triggered; })) continue;
+    if (!pollable->spins_ || !pollable->watched_ || pollable->muted_ == muted || !TellsOfEachMessage(*pollable))
+      continue;
     pollable->muted_ = muted;
     if (Watch(pollable.get(), EPOLL_CTL_MOD) || muted) continue;
     pollable->fully_watched_ = false;
     some_unwatched_ = true;
   }
+}
+
+// Who sends to it would pay for each message's being told to an epoll that nobody asks.
+void Reactor::LeaveOut(Pollable* pollable) {
+  if (!pollable->watched_ || !pollable->fully_watched_ || !TellsOfEachMessage(*pollable)) return;
+  pollable->left_out_ = true;
+  Watch(pollable, EPOLL_CTL_DEL);
 }
 
 bool Reactor::Watch(Pollable* pollable, int operation) {

@@ -137,6 +137,8 @@ class Reactor {
   void ActivateSpinning();
   // Has epoll tell nothing, or everything again, of what is polled anyway.
   void MuteSockets(bool muted);
+  // Takes a busy socket out of the epoll set, until it is put to sleep.
+  void LeaveOut(Pollable* pollable);
   // False if something is to be done first.
   bool PutAllToSleep(absl::FunctionRef<bool()> unless);
   bool PrepareSleep(Pollable* pollable);

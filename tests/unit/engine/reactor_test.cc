@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -68,6 +69,7 @@ class Bell final : public Pollable {
     fds[0] = WatchedFd{fd_.get(), kind_ == Kind::kDoorbell};
     return 1;
   }
+  int fd() const { return fd_.get(); }
 
  private:
   const std::function<void()> work_;
@@ -235,6 +237,48 @@ TEST_P(ReactorTest, LongAndShortWaits) {
     for (std::thread& thread : threads) thread.join();
     Remove(&reactor_, bell);
     EXPECT_EQ(ran, posted);
+  }
+}
+
+// Whether an epoll of this process watches the descriptor.
+bool IsWatched(int fd) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream info(entry.path());
+    for (std::string word; info >> word;) {
+      int watched;
+      if (word == "tfd:" && info >> watched && watched == fd) return true;
+    }
+  }
+  return false;
+}
+
+// Nobody pays for what nobody asks; a sleeper hears of everything.
+TEST_P(ReactorTest, ABusySocketIsNotWatchedUntilItsPollerSleeps) {
+  for (const Bell::Kind kind : {Bell::Kind::kSocket, Bell::Kind::kDoorbell}) {
+    WaitSpot spot;
+    std::atomic<int> rung{0};
+    const auto bell = std::make_shared<Bell>([&] { ++rung; }, kind);
+    reactor_.Add(bell);
+    const auto ring = [&](int times) {
+      for (int i = 0; i < times; ++i) {
+        const int before = rung;
+        bell->Ring();
+        EXPECT_TRUE(reactor_.Wait([&] { return rung > before; }, &spot, kNever));
+      }
+    };
+    for (int again = 0; again < 3; ++again) {
+      ring(100);
+      EXPECT_TRUE(IsWatched(bell->fd()));
+      ring(1000);
+      EXPECT_EQ(IsWatched(bell->fd()), kind == Bell::Kind::kDoorbell);
+      EXPECT_FALSE(reactor_.Wait([] { return false; }, &spot, MonotonicNanos() + 2'000'000));
+      EXPECT_TRUE(IsWatched(bell->fd()));
+      std::thread peer([&] { bell->Ring(); });
+      const int before = rung;
+      EXPECT_TRUE(reactor_.Wait([&] { return rung > before; }, &spot, kNever));
+      peer.join();
+    }
+    Remove(&reactor_, bell);
   }
 }
 
