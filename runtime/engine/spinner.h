@@ -33,7 +33,7 @@ struct ThisMachine {
 // would never find back: each one's probe is over before the other one is awake. So a probe may be *patient*: it goes
 // on for longer, and if what it waits for comes then, the next waits are patient as well, until the other side has come
 // to its own probe. If they do not become short, it is not the other side's sleep that takes so long: patience is then
-// tried less and less often.
+// tried less and less often. And it is for a CPU that nobody else wants: it ends when somebody takes that.
 //
 // A spinner is a good neighbour: a scheduler lets a thread that never sleeps run for milliseconds, in which it makes
 // thousands of calls while threads that share its CPU make none. So it offers its CPU to them more often than that; and
@@ -124,6 +124,8 @@ class BasicSpinner {
   static constexpr uint32_t kProbeAtLeastEvery = 512;
   static constexpr int64_t kPatientBudget = 240'000;    // more than waking a slow CPU costs
   static constexpr uint32_t kPatientAtLeastEvery = 64;  // probes
+  static constexpr int64_t kNobodyElse = 2'000;         // what giving way takes if nobody wants the CPU, at most
+  static constexpr int64_t kSpent = -1;
 
   // Whether somebody else had the CPU between the last look at the clock and now: what passed then was no spinning.
   bool WasAway(int64_t now) { return now - looked_at_clock_ > kAway && ++times_away_ <= kMaxTimesAway; }
@@ -139,14 +141,17 @@ class BasicSpinner {
     const int64_t gave = Machine::Nanos();
     Machine::GiveWay();
     turn_began_ = looked_at_clock_ = Machine::Nanos();
-    if (started_ != 0) NotSpun(turn_began_ - gave);
+    NotSpun(turn_began_ - gave);
     passes_ = 0;
     crowded_ = false;  // once in a wait
     return true;
   }
-  // A patient wait counts as a whole: whom it is for may be who had the CPU.
+  // Others had the CPU for so long.
   void NotSpun(int64_t nanos) {
-    if (!patient()) started_ += nanos;
+    if (started_ != 0) started_ += nanos;
+    if (!patient() || nanos < kNobodyElse) return;
+    patient_waits_ = 0;
+    limit_ = kSpent;
   }
 
   bool patient() const { return limit_ > kMaxBudget && policy_ == Spin::kAdaptive; }
@@ -178,7 +183,7 @@ class BasicSpinner {
 
   const Spin policy_;
   int64_t budget_ = 0;
-  int64_t limit_ = 0;    // of this wait
+  int64_t limit_ = 0;    // of this wait; kSpent: no more of it
   int64_t started_ = 0;  // spinning, less what others took of the time; 0: the clock was not looked at yet
   int64_t looked_at_clock_ = 0;
   uint32_t times_away_ = 0;
