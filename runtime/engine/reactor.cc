@@ -324,17 +324,13 @@ void Reactor::ActivateSpinning() {
 bool Reactor::PrepareSleep(Pollable* pollable) {
   next_timer_ = std::min(next_timer_, pollable->next_deadline());
   pollable->busy_passes_ = 0;
-  if (std::exchange(pollable->left_out_, false) && pollable->watched_ && !Watch(pollable, EPOLL_CTL_ADD)) {
-    pollable->fully_watched_ = false;
-    some_unwatched_ = true;
-  }
   const bool quiet = pollable->PrepareSleep();
-  if (pollable->watched_ && pollable->wants_write() != pollable->write_watched_) {
-    pollable->write_watched_ = !pollable->write_watched_;
-    if (!Watch(pollable, EPOLL_CTL_MOD)) {
-      pollable->fully_watched_ = false;
-      some_unwatched_ = true;
-    }
+  if (!pollable->watched_) return quiet;
+  const bool was_write_watched = std::exchange(pollable->write_watched_, pollable->wants_write());
+  if (std::exchange(pollable->left_out_, false)) {
+    WatchOrLater(pollable, EPOLL_CTL_ADD);
+  } else if (pollable->write_watched_ != was_write_watched) {
+    WatchOrLater(pollable, EPOLL_CTL_MOD);
   }
   return quiet;
 }
@@ -360,8 +356,7 @@ void Reactor::RetireQuiet(Pollable* pollable) {
 }
 
 void Reactor::Register(std::shared_ptr<Pollable> pollable) {
-  pollable->fully_watched_ = Watch(pollable.get(), EPOLL_CTL_ADD);
-  if (!pollable->fully_watched_) some_unwatched_ = true;
+  WatchOrLater(pollable.get(), EPOLL_CTL_ADD);
   next_timer_ = std::min(next_timer_, pollable->next_deadline());
   pollable->spins_ = pollable->worth_spinning();
   pollable->active_ = true;
@@ -380,25 +375,27 @@ void Reactor::WatchUnwatched() {
   for (const std::shared_ptr<Pollable>& pollable : pollables_) {
     if (!pollable->watched_ || pollable->fully_watched_) continue;
     Watch(pollable.get(), EPOLL_CTL_DEL);
-    pollable->fully_watched_ = Watch(pollable.get(), EPOLL_CTL_ADD);
-    if (pollable->fully_watched_) continue;
-    some_unwatched_ = true;
+    pollable->fully_watched_ = true;
+    WatchOrLater(pollable.get(), EPOLL_CTL_ADD);
   }
 }
 
 // Whoever sleeps in epoll meanwhile would be woken by each message, where a doorbell does not ring for who is awake.
 void Reactor::MuteSockets(bool muted) {
   for (const std::shared_ptr<Pollable>& pollable : pollables_) {
-    if (!pollable->spins_ || !pollable->watched_ || pollable->muted_ == muted || !TellsOfEachMessage(*pollable))
-      continue;
+    if (!pollable->spins_ || !pollable->watched_ || pollable->muted_ == muted) continue;
+    if (!TellsOfEachMessage(*pollable)) continue;
     pollable->muted_ = muted;
-    if (Watch(pollable.get(), EPOLL_CTL_MOD) || muted) continue;
-    pollable->fully_watched_ = false;
-    some_unwatched_ = true;
+    if (muted) {
+      Watch(pollable.get(), EPOLL_CTL_MOD);
+    } else {
+      WatchOrLater(pollable.get(), EPOLL_CTL_MOD);
+    }
   }
 }
 
-// Who sends to it would pay for each message's being told to an epoll that nobody asks.
+// Who sends to it would pay for each message's being told to an epoll that nobody asks. Muting it would not spare that,
+// but costs less: that is for who borrows the role, and gives it back after one wait.
 void Reactor::LeaveOut(Pollable* pollable) {
   if (!pollable->watched_ || !pollable->fully_watched_ || !TellsOfEachMessage(*pollable)) return;
   pollable->left_out_ = true;
@@ -419,6 +416,12 @@ bool Reactor::Watch(Pollable* pollable, int operation) {
     if (epoll_ctl(epoll_.get(), operation, fds[i].fd, &event) != 0) good = false;
   }
   return good;
+}
+
+void Reactor::WatchOrLater(Pollable* pollable, int operation) {
+  if (Watch(pollable, operation)) return;
+  pollable->fully_watched_ = false;
+  some_unwatched_ = true;
 }
 
 void Reactor::Remove(size_t active_index) {

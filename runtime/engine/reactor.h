@@ -146,6 +146,8 @@ class Reactor {
   void Activate(Pollable* pollable, uint32_t ready);
   // False: the kernel has no memory for it.
   bool Watch(Pollable* pollable, int operation);
+  // The same; what fails is tried again by WatchUnwatched.
+  void WatchOrLater(Pollable* pollable, int operation);
   // Watches what could not be watched before. While that fails, the poller sleeps for kUnwatchedNanos at most.
   void WatchUnwatched();
   void RetireQuiet(Pollable* pollable);

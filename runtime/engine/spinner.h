@@ -80,7 +80,7 @@ class BasicSpinner {
     }
     looked_at_clock_ = now;
     if (now - started_ >= limit_) return false;
-    return patient() && now - turn_began_ >= patient_turn_ ? GiveWay() : true;
+    return patient() && now - turn_began_ >= (one_cpu_ ? 0 : kMaxBudget) ? GiveWay() : true;
   }
 
   // What the policy says. Any thread.
@@ -160,10 +160,8 @@ class BasicSpinner {
     if (patient_waits_ > 0) return PatientBudget();
     if (++waits_without_ < probe_after_) return 0;
     waits_without_ = 0;
-    // On one CPU whom the wait is for may need this very one.
-    const bool one_cpu = Machine::AllowedCpus() == 1;
-    patient_turn_ = one_cpu ? 0 : kMaxBudget;
-    probe_after_ = one_cpu ? std::min(std::max(2 * probe_after_, kProbeEvery), kProbeAtLeastEvery) : kProbeEvery;
+    one_cpu_ = Machine::AllowedCpus() == 1;
+    probe_after_ = one_cpu_ ? std::min(std::max(2 * probe_after_, kProbeEvery), kProbeAtLeastEvery) : kProbeEvery;
     if (++probes_ < patient_after_) return kMaxBudget;
     probes_ = 0;
     return PatientBudget();
@@ -177,7 +175,7 @@ class BasicSpinner {
     if (patient_waits_ > 0) {
       if (--patient_waits_ == 0) patient_after_ = std::min(2 * patient_after_, kPatientAtLeastEvery);
     } else if (fruitful) {
-      patient_waits_ = 2 * (patient_turn_ == 0 ? kProbeAtLeastEvery : kProbeEvery);  // the other side has a probe in
+      patient_waits_ = 2 * (one_cpu_ ? kProbeAtLeastEvery : kProbeEvery);  // the other side has a probe in
     }
   }
 
@@ -197,7 +195,7 @@ class BasicSpinner {
   uint32_t probes_ = 0;         // since the last patient one
   uint32_t patient_after_ = 1;  // so many of them comes the next patient one
   uint32_t patient_waits_ = 0;  // that are still to come
-  int64_t patient_turn_ = 0;    // how long they keep the CPU from others at a time
+  bool one_cpu_ = false;        // at the last probe: whom a wait is for may need this very one
 };
 
 using Spinner = BasicSpinner<ThisMachine>;

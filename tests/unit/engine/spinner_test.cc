@@ -5,7 +5,6 @@
 #include <atomic>
 #include <thread>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/testing/sanitizer.h"
@@ -17,11 +16,11 @@ namespace {
 struct TestMachine {
   static inline int64_t now = 0;
   static inline int cpus = 2;
+  static inline int64_t others_take = 0;  // of the CPU, when it is offered to them
 
   static int64_t Nanos() { return now; }
   static uint64_t Cycles() { return CyclesIn(static_cast<uint64_t>(now)); }
   static int AllowedCpus() { return cpus; }
-  static inline int64_t others_take = 0;
   static void GiveWay() { now += others_take; }
 };
 using TestSpinner = BasicSpinner<TestMachine>;
@@ -179,7 +178,6 @@ class Conversation {
     const int64_t sent = now_ + kMicro;  // longer than the server's first look takes
     TestMachine::now = server_waits_since_;
     const Outcome served = WaitUntil(&server_, sent);
-    server_spun_ += served.spun;
     const int64_t jitter = (++calls_ % 32) * kLook;  // no two calls meet the other side's looks alike
     server_waits_since_ = sent + (served.hit ? kLook : wakes_) + handler + jitter;
     TestMachine::now = sent;
@@ -197,7 +195,6 @@ class Conversation {
 
   int64_t now() const { return now_; }
   int64_t client_spun() const { return client_spun_; }
-  int64_t server_spun() const { return server_spun_; }
 
  private:
   const int64_t wakes_;
@@ -207,7 +204,6 @@ class Conversation {
   int64_t server_waits_since_ = TestMachine::now;
   int64_t calls_ = 0;
   int64_t client_spun_ = 0;
-  int64_t server_spun_ = 0;
 };
 
 // Two sides that have begun to sleep: how many calls it takes until both of them spin for good.
@@ -257,22 +253,7 @@ TEST_F(SpinnerTest, HandlersThatTakeLongAreWaitedForAsleep) {
   }
 }
 
-// Restores the CPUs that this thread may run on.
-class OnOneCpu {
- public:
-  OnOneCpu() {
-    sched_getaffinity(0, sizeof before_, &before_);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(sched_getcpu(), &one);
-    sched_setaffinity(0, sizeof one, &one);
-  }
-  ~OnOneCpu() { sched_setaffinity(0, sizeof before_, &before_); }
-
- private:
-  cpu_set_t before_;
-};
-
+// Patience ends where others take the CPU.
 TEST_F(SpinnerTest, PatienceIsForACpuThatNobodyElseWants) {
   for (const int cpus : {1, 2}) {
     for (const int64_t others_take : {3 * kMicro, 20 * kMicro}) {
@@ -288,6 +269,22 @@ TEST_F(SpinnerTest, PatienceIsForACpuThatNobodyElseWants) {
     }
   }
 }
+
+// Restores the CPUs that this thread may run on.
+class OnOneCpu {
+ public:
+  OnOneCpu() {
+    sched_getaffinity(0, sizeof before_, &before_);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof one, &one);
+  }
+  ~OnOneCpu() { sched_setaffinity(0, sizeof before_, &before_); }
+
+ private:
+  cpu_set_t before_;
+};
 
 // How often a thread that shares the CPU has it while `body` runs.
 template <class Body>
