@@ -13,9 +13,11 @@
 namespace nearcall {
 namespace {
 
-// How many looks go by between two glances at the sleeping descriptors while the poller is awake.
+// How many looks at memory go by between two glances at the sleeping descriptors while the poller is awake.
 constexpr size_t kLooksPerGlance = 512;
-// How many fruitless looks, at whatever Pollable, put one of them to sleep that has been quiet meanwhile: a tenth of a
+// What a look costs that is a system call, in looks at memory.
+constexpr size_t kSystemCallLooks = 32;
+// How many fruitless looks at memory, at whatever Pollable, put one of them to sleep that has been quiet meanwhile: a tenth of a
 // millisecond or so, however many there are.
 constexpr size_t kQuietLooks = 4096;
 // After how many looks that found something epoll is not to be told of a Pollable any more.
@@ -155,7 +157,7 @@ void Reactor::GiveBack(bool offer) {
 
 Reactor::Pass Reactor::PollOnce() {
   if (has_tasks_.load(std::memory_order_relaxed)) RunTasks();
-  looks_since_glance_ += active_.size() + 1;
+  ++looks_since_glance_;
   if (looks_since_glance_ >= kLooksPerGlance) Glance();
   // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner
   // one stopped, never with an index into a list that has changed. Likewise whoever took the role from a pass: were it
@@ -177,6 +179,7 @@ Reactor::Pass Reactor::PollRest() {
   bool progress = false;
   while (next_ < active_.size()) {
     Pollable* const pollable = active_[next_++];
+    looks_since_glance_ += has_few() ? 1 : pollable->look_cost_;
     switch (pollable->Poll()) {
       case Polled::kClosing:
         if (pollable->watched_) {
@@ -186,8 +189,8 @@ Reactor::Pass Reactor::PollRest() {
         }
         [[fallthrough]];  // whoever still uses it nudges when it does so no more
       case Polled::kIdle:
-        if (!pollable->spins_ ||
-            (++pollable->idle_passes_ * active_.size() > kQuietLooks && active_.size() > kFewPollables)) {
+        if (!pollable->spins_ || (++pollable->idle_passes_ * pollable->look_cost_ * active_.size() > kQuietLooks &&
+                                  active_.size() > kFewPollables)) {
           RetireQuiet(pollable);
         }
         break;
@@ -359,6 +362,7 @@ void Reactor::Register(std::shared_ptr<Pollable> pollable) {
   WatchOrLater(pollable.get(), EPOLL_CTL_ADD);
   next_timer_ = std::min(next_timer_, pollable->next_deadline());
   pollable->spins_ = pollable->worth_spinning();
+  pollable->look_cost_ = TellsOfEachMessage(*pollable) ? kSystemCallLooks : 1;
   pollable->active_ = true;
   active_.push_back(pollable.get());
   pollables_.push_back(std::move(pollable));

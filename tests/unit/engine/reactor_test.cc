@@ -1,6 +1,7 @@
 #include "runtime/engine/reactor.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -52,6 +54,7 @@ class Bell final : public Pollable {
 
   Polled Poll() override {
     EXPECT_FALSE(inside_.exchange(true)) << "two pollers at once";
+    ++looks_;
     uint64_t count;
     const bool rung = kind_ == Kind::kSocket ? read(fd_.get(), &count, sizeof count) > 0 : rung_.exchange(false);
     if (rung) work_();
@@ -70,12 +73,14 @@ class Bell final : public Pollable {
     return 1;
   }
   int fd() const { return fd_.get(); }
+  int looks() const { return looks_; }
 
  private:
   const std::function<void()> work_;
   const Kind kind_;
   const bool worth_spinning_;
   std::atomic<bool> rung_{false};  // a doorbell
+  std::atomic<int> looks_{0};
   std::atomic<bool> sleeps_{false}, finished_{false}, inside_{false};
   Fd fd_;
 };
@@ -240,16 +245,18 @@ TEST_P(ReactorTest, LongAndShortWaits) {
   }
 }
 
-// Whether an epoll of this process watches the descriptor.
-bool IsWatched(int fd) {
+// What an epoll of this process watches the descriptor for; nothing if none does.
+std::optional<uint32_t> WatchedFor(int fd) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
     std::ifstream info(entry.path());
     for (std::string word; info >> word;) {
       int watched;
-      if (word == "tfd:" && info >> watched && watched == fd) return true;
+      uint32_t events;
+      if (word != "tfd:" || !(info >> watched) || watched != fd) continue;
+      if (info >> word >> std::hex >> events) return events;
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 // Nobody pays for what nobody asks; a sleeper hears of everything.
@@ -268,11 +275,11 @@ TEST_P(ReactorTest, ABusySocketIsNotWatchedUntilItsPollerSleeps) {
     };
     for (int again = 0; again < 3; ++again) {
       ring(100);
-      EXPECT_TRUE(IsWatched(bell->fd()));
+      EXPECT_TRUE(WatchedFor(bell->fd()));
       ring(1000);
-      EXPECT_EQ(IsWatched(bell->fd()), kind == Bell::Kind::kDoorbell);
+      EXPECT_EQ(WatchedFor(bell->fd()).has_value(), kind == Bell::Kind::kDoorbell);
       EXPECT_FALSE(reactor_.Wait([] { return false; }, &spot, MonotonicNanos() + 2'000'000));
-      EXPECT_TRUE(IsWatched(bell->fd()));
+      EXPECT_TRUE(WatchedFor(bell->fd()));
       std::thread peer([&] { bell->Ring(); });
       const int before = rung;
       EXPECT_TRUE(reactor_.Wait([&] { return rung > before; }, &spot, kNever));
@@ -282,31 +289,67 @@ TEST_P(ReactorTest, ABusySocketIsNotWatchedUntilItsPollerSleeps) {
   }
 }
 
-// A thread that waits for long and sleeps, while another waits often and briefly, for what a peer does.
+// Among many, who is quiet is not looked at, and is heard all the same, the sooner the more a look costs.
+TEST_P(ReactorTest, AmongManyTheQuietOnesCostTheBusyOnesLittle) {
+  struct Looks {
+    Bell::Kind kind;
+    int at_the_quiet, until_heard;  // at most
+  };
+  constexpr int kBusy = 8;
+  for (const Looks& most : {Looks{Bell::Kind::kDoorbell, 4096 / kBusy, 512}, Looks{Bell::Kind::kSocket, 16, 16}}) {
+    WaitSpot spot;
+    int rung = 0;
+    bool heard = false;
+    std::shared_ptr<Bell> busy[kBusy];
+    for (std::shared_ptr<Bell>& bell : busy) {
+      bell = std::make_shared<Bell>([&] { bell->Ring(), ++rung; }, most.kind);
+      reactor_.Add(bell);
+      bell->Ring();
+    }
+    const auto quiet = std::make_shared<Bell>([&] { heard = true; }, most.kind);
+    reactor_.Add(quiet);
+    const auto work_on = [&](int times) {
+      const int end = rung + times;
+      EXPECT_TRUE(reactor_.Wait([&] { return rung >= end; }, &spot, kNever));
+    };
+    work_on(kBusy * 1000);
+    const int looks = quiet->looks();
+    EXPECT_LE(looks, most.at_the_quiet);
+    work_on(kBusy * 1000);
+    EXPECT_EQ(quiet->looks(), looks);
+
+    for (int again = 0; again < 20; ++again) {
+      quiet->Ring();
+      const int before = rung;
+      heard = false;
+      EXPECT_TRUE(reactor_.Wait([&] { return heard; }, &spot, kNever));
+      EXPECT_LE(rung - before, most.until_heard + kBusy);  // the pass is ended first
+      work_on(kBusy * 1000);
+    }
+    for (const std::shared_ptr<Bell>& bell : busy) Remove(&reactor_, bell);
+    Remove(&reactor_, quiet);
+  }
+}
+
+// A thread that waits for long and sleeps, while another waits often and briefly.
 class ReactorBorrowingTest : public ::testing::TestWithParam<Bell::Kind> {
  protected:
+  // Who has asked so often whether there is an answer polls.
+  static constexpr int kPolls = 3;
+
   void SetUp() override {
-    if (AllowedCpus() == 1) GTEST_SKIP() << "nobody waits by polling for a peer that has no CPU";
     reactor_.Add(bell_);
-    peer_ = std::thread([this] {
-      for (int seen = 0; !peer_stops_; std::this_thread::yield()) {
-        if (asked_ == seen) continue;
-        for (int i = 0; i < 100; ++i) CpuRelax();  // who has asked waits, by then
-        seen = asked_;
-        bell_->Ring();
-      }
-    });
     sleeper_ = std::thread([this] {
       sleeper_thread_ = gettid();
       const auto over = [this] { return ++looks_ > 0 && over_; };
       EXPECT_TRUE(reactor_.Wait(over, &long_spot_, kNever));
     });
+    ++asked_;
+    bell_->Ring();
+    testing::Await([this] { return answered_ == asked_; });  // from now on the role is the sleeper's, or borrowed
   }
   void TearDown() override {
-    if (!sleeper_.joinable()) return;
     sleeper_.join();
-    peer_stops_ = true;
-    peer_.join();
     Remove(&reactor_, bell_);
   }
 
@@ -316,16 +359,26 @@ class ReactorBorrowingTest : public ::testing::TestWithParam<Bell::Kind> {
     ++answered_;
     spot_.Notify();
   }
-  // Rings, and waits for the answer. Says whether this thread polled, and the other slept on.
+  // Waits for an answer, and rings for it once it polls, if it ever does. Says whether this thread polled, and the other
+  // slept on: the role was borrowed.
   bool ShortWait() {
     const int looks = looks_;
+    int evaluated = 0;
+    const auto answered = [&] {
+      ++evaluated;
+      if (while_it_waits_) while_it_waits_(evaluated);
+      if (evaluated == rings_at_) bell_->Ring();
+      return answered_ >= asked_;
+    };
     ++asked_;
-    EXPECT_TRUE(reactor_.Wait([&] { return answered_ == asked_; }, &spot_, kNever));
+    while (!reactor_.Wait(answered, &spot_, MonotonicAfter(absl::Milliseconds(1)))) {
+    }
     return polled_by_ == std::this_thread::get_id() && looks_ == looks;
   }
   // Until the other one has gone to sleep, it polls for both.
   void UntilItSleeps() {
-    for (int in_a_row = 0; in_a_row < 20 && patient();) in_a_row = ShortWait() ? in_a_row + 1 : 0;
+    while (!ShortWait() && patient()) {
+    }
   }
   // Under a sanitizer, beside other work, nobody may wait by polling for long: then less is shown.
   bool patient() const { return !NEARCALL_INSTRUMENTED || MonotonicNanos() < patience_ends_; }
@@ -341,13 +394,14 @@ class ReactorBorrowingTest : public ::testing::TestWithParam<Bell::Kind> {
   // Used before answered_ is written, and changed once it has been read.
   std::thread::id polled_by_;
   std::function<void()> work_;
+  std::function<void(int evaluated)> while_it_waits_;
+  int rings_at_ = kPolls;
   const std::shared_ptr<Bell> bell_ = std::make_shared<Bell>([this] { Answer(); }, GetParam());
   WaitSpot spot_, long_spot_;
   std::atomic<bool> over_{false};
   std::atomic<int> looks_{0};  // of the sleeper, at what it waits for: it is awake then
-  std::atomic<bool> peer_stops_{false};
   std::atomic<pid_t> sleeper_thread_{0};
-  std::thread peer_, sleeper_;
+  std::thread sleeper_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Kinds, ReactorBorrowingTest, ::testing::Values(Bell::Kind::kDoorbell, Bell::Kind::kSocket));
@@ -377,6 +431,24 @@ TEST_P(ReactorBorrowingTest, WhoWaitsBrieflyPollsAndWakesNobody) {
   EndLongWait();
 }
 
+// A socket's peer sends, awake or not: the sleeper would be woken each time.
+TEST_P(ReactorBorrowingTest, EpollTellsNothingOfASocketWhileTheRoleIsBorrowed) {
+  const auto told = [this] { return (WatchedFor(bell_->fd()).value_or(0) & EPOLLIN) != 0; };
+  for (int i = 0; i < 10; ++i) {
+    UntilItSleeps();
+    bool told_while_borrowed = false;
+    while_it_waits_ = [&](int evaluated) {
+      if (evaluated == kPolls) told_while_borrowed = told();
+    };
+    if (ShortWait()) {
+      EXPECT_EQ(told_while_borrowed, GetParam() == Bell::Kind::kDoorbell);
+      EXPECT_TRUE(told());
+    }
+    while_it_waits_ = nullptr;
+  }
+  EndLongWait();
+}
+
 TEST_P(ReactorBorrowingTest, ABorrowerWakesTheSleeperThatItHasAnAnswerFor) {
   UntilItSleeps();
   work_ = [this] { EndLongWait(); };
@@ -392,6 +464,47 @@ TEST_P(ReactorBorrowingTest, TheSleeperWatchesWhenTheRoleIsGivenBack) {
 TEST_P(ReactorBorrowingTest, TheSleeperRunsTasksWhenTheRoleIsGivenBack) {
   UntilItSleeps();
   reactor_.Post([this] { EndLongWait(); });
+}
+
+// What comes in the last moment before the role is given back.
+TEST_P(ReactorBorrowingTest, TheSleeperIsWokenForWhatIsLeftToDo) {
+  UntilItSleeps();
+  work_ = [this, worked = 0]() mutable { ++worked == 1 ? bell_->Ring() : EndLongWait(); };
+  ShortWait();
+}
+
+TEST_P(ReactorBorrowingTest, TheSleeperIsWokenForTasksThatAreLeft) {
+  UntilItSleeps();
+  work_ = [this] { reactor_.Post([this] { EndLongWait(); }); };
+  ShortWait();
+}
+
+// Among so many looks there is a glance, and at some time the wake-up comes just before it.
+TEST_P(ReactorBorrowingTest, ABorrowerDoesNotTakeTheSleepersWakeUp) {
+  if (GetParam() == Bell::Kind::kSocket) {
+    EndLongWait();
+    GTEST_SKIP() << "so many looks at it take longer than a borrower polls";
+  }
+  constexpr int kManyLooks = 600;
+  const auto asleep = std::make_shared<Bell>([] {}, Bell::Kind::kDoorbell, /*worth_spinning=*/false);
+  reactor_.Add(asleep);  // without it there is nothing to glance at
+  for (int notified_at = kPolls; notified_at < kManyLooks && patient(); ++notified_at) {
+    UntilItSleeps();
+    const int looks = looks_;
+    bool notified = false;
+    rings_at_ = kManyLooks;
+    while_it_waits_ = [&](int evaluated) {
+      if (evaluated != notified_at) return;
+      notified = true;
+      long_spot_.Notify();
+    };
+    ShortWait();
+    rings_at_ = kPolls;
+    while_it_waits_ = nullptr;
+    if (notified) testing::Await([&] { return looks_ > looks; });
+  }
+  EndLongWait();
+  Remove(&reactor_, asleep);
 }
 
 // What wakes the sleeper while the role is borrowed becomes known to the borrower.
