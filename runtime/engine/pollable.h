@@ -1,7 +1,6 @@
 #ifndef NEARCALL_RUNTIME_ENGINE_POLLABLE_H_
 #define NEARCALL_RUNTIME_ENGINE_POLLABLE_H_
 
-#include <cstddef>
 #include <cstdint>
 
 #include "runtime/base/clock.h"
@@ -48,7 +47,7 @@ class Pollable {
   // The reactor's bookkeeping.
   bool active_ = false;        // looked at on every pass; otherwise asleep and watched by its descriptors
   bool spins_ = true;          // worth_spinning(), asked once
-  size_t look_cost_ = 1;       // of one Poll in vain, in looks at memory
+  bool is_socket_ = false;     // it tells epoll of each message, and each look is a system call; asked once
   bool watched_ = true;        // its descriptors are in the epoll set
   bool fully_watched_ = true;  // otherwise the kernel had no memory for that: to be tried again
   bool write_watched_ = false;

@@ -17,8 +17,8 @@ namespace {
 constexpr size_t kLooksPerGlance = 512;
 // What a look costs that is a system call, in looks at memory.
 constexpr size_t kSystemCallLooks = 32;
-// How many fruitless looks at memory, at whatever Pollable, put one of them to sleep that has been quiet meanwhile: a tenth of a
-// millisecond or so, however many there are.
+// How many fruitless looks at memory, at whatever Pollable, put one of them to sleep that has been quiet meanwhile: a
+// tenth of a millisecond or so, however many there are.
 constexpr size_t kQuietLooks = 4096;
 // After how many looks that found something epoll is not to be told of a Pollable any more.
 constexpr uint32_t kBusyLooks = 256;
@@ -26,8 +26,9 @@ constexpr uint32_t kBusyLooks = 256;
 constexpr uint64_t kIndexMask = 3;
 static_assert(alignof(Pollable) > kIndexMask && kMaxWatchedFds <= kIndexMask + 1);
 
-// A doorbell is silent while its owner is awake, a socket is not.
-bool TellsOfEachMessage(const Pollable& pollable) {
+// A doorbell, told of once, is silent while its owner is awake; a socket is not. (That beside a doorbell carries no
+// messages.)
+bool IsSocket(const Pollable& pollable) {
   WatchedFd fds[kMaxWatchedFds];
   const int count = pollable.watched_fds(fds);
   return std::any_of(fds, fds + count, [](const WatchedFd& fd) { return !fd.edge_triggered; });
@@ -157,8 +158,7 @@ void Reactor::GiveBack(bool offer) {
 
 Reactor::Pass Reactor::PollOnce() {
   if (has_tasks_.load(std::memory_order_relaxed)) RunTasks();
-  ++looks_since_glance_;
-  if (looks_since_glance_ >= kLooksPerGlance) Glance();
+  if (++looks_since_glance_ >= kLooksPerGlance) Glance();
   // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner
   // one stopped, never with an index into a list that has changed. Likewise whoever took the role from a pass: were it
   // to begin anew, what holds up one poller after the other would keep those behind it from their turn.
@@ -179,7 +179,8 @@ Reactor::Pass Reactor::PollRest() {
   bool progress = false;
   while (next_ < active_.size()) {
     Pollable* const pollable = active_[next_++];
-    looks_since_glance_ += has_few() ? 1 : pollable->look_cost_;
+    const size_t cost = pollable->is_socket_ ? kSystemCallLooks : 1;
+    looks_since_glance_ += has_few() ? 1 : cost;
     switch (pollable->Poll()) {
       case Polled::kClosing:
         if (pollable->watched_) {
@@ -189,8 +190,8 @@ Reactor::Pass Reactor::PollRest() {
         }
         [[fallthrough]];  // whoever still uses it nudges when it does so no more
       case Polled::kIdle:
-        if (!pollable->spins_ || (++pollable->idle_passes_ * pollable->look_cost_ * active_.size() > kQuietLooks &&
-                                  active_.size() > kFewPollables)) {
+        if (!pollable->spins_ ||
+            (++pollable->idle_passes_ * cost * active_.size() > kQuietLooks && active_.size() > kFewPollables)) {
           RetireQuiet(pollable);
         }
         break;
@@ -362,7 +363,7 @@ void Reactor::Register(std::shared_ptr<Pollable> pollable) {
   WatchOrLater(pollable.get(), EPOLL_CTL_ADD);
   next_timer_ = std::min(next_timer_, pollable->next_deadline());
   pollable->spins_ = pollable->worth_spinning();
-  pollable->look_cost_ = TellsOfEachMessage(*pollable) ? kSystemCallLooks : 1;
+  pollable->is_socket_ = IsSocket(*pollable);
   pollable->active_ = true;
   active_.push_back(pollable.get());
   pollables_.push_back(std::move(pollable));
@@ -387,8 +388,7 @@ void Reactor::WatchUnwatched() {
 // Whoever sleeps in epoll meanwhile would be woken by each message, where a doorbell does not ring for who is awake.
 void Reactor::MuteSockets(bool muted) {
   for (const std::shared_ptr<Pollable>& pollable : pollables_) {
-    if (!pollable->spins_ || !pollable->watched_ || pollable->muted_ == muted) continue;
-    if (!TellsOfEachMessage(*pollable)) continue;
+    if (!pollable->is_socket_ || !pollable->spins_ || !pollable->watched_ || pollable->muted_ == muted) continue;
     pollable->muted_ = muted;
     if (muted) {
       Watch(pollable.get(), EPOLL_CTL_MOD);
@@ -401,7 +401,7 @@ void Reactor::MuteSockets(bool muted) {
 // Who sends to it would pay for each message's being told to an epoll that nobody asks. Muting it would not spare that,
 // but costs less: that is for who borrows the role, and gives it back after one wait.
 void Reactor::LeaveOut(Pollable* pollable) {
-  if (!pollable->watched_ || !pollable->fully_watched_ || !TellsOfEachMessage(*pollable)) return;
+  if (!pollable->watched_ || !pollable->fully_watched_ || !pollable->is_socket_) return;
   pollable->left_out_ = true;
   Watch(pollable, EPOLL_CTL_DEL);
 }

@@ -80,7 +80,8 @@ class BasicSpinner {
     }
     looked_at_clock_ = now;
     if (now - started_ >= limit_) return false;
-    return patient() && now - turn_began_ >= (one_cpu_ ? 0 : kMaxBudget) ? GiveWay() : true;
+    const int64_t turn = one_cpu_ ? 0 : kMaxBudget;
+    return !patient() || now - turn_began_ < turn || GiveWay();
   }
 
   // What the policy says. Any thread.

@@ -359,8 +359,8 @@ class ReactorBorrowingTest : public ::testing::TestWithParam<Bell::Kind> {
     ++answered_;
     spot_.Notify();
   }
-  // Waits for an answer, and rings for it once it polls, if it ever does. Says whether this thread polled, and the other
-  // slept on: the role was borrowed.
+  // Waits for an answer, and rings for it once it polls, if it ever does. Says whether this thread polled, and the
+  // other slept on: the role was borrowed.
   bool ShortWait() {
     const int looks = looks_;
     int evaluated = 0;
@@ -390,7 +390,7 @@ class ReactorBorrowingTest : public ::testing::TestWithParam<Bell::Kind> {
   const int64_t patience_ends_ = MonotonicAfter(absl::Seconds(5));
   Reactor reactor_{Spin::kAdaptive};
   std::atomic<int> answered_{0};
-  std::atomic<int> asked_{0};
+  int asked_ = 0;
   // Used before answered_ is written, and changed once it has been read.
   std::thread::id polled_by_;
   std::function<void()> work_;
