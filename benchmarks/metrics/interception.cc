@@ -75,7 +75,7 @@ void Call(benchmark::State& state, std::vector<std::shared_ptr<ClientInterceptor
 // A call whose request is there and whose answer goes nowhere.
 class InstantCall final : public internal::ServerCall {
  public:
-  InstantCall() { internal::ServerContextAccess::Reset(&context_, this, &peer_, kMethod.name(), INT64_MAX); }
+  InstantCall() { internal::ServerContextAccess::Begin(&context_, this, &peer_, kMethod.name(), INT64_MAX); }
   ServerContext* context() override { return &context_; }
   bool Read(internal::InMessage message) override { return message.Parse("", 0); }
   bool Write(internal::OutMessage, WriteOptions) override { return true; }

@@ -65,7 +65,7 @@ void CallOptions::ApplyTo(ClientContext* context) const {
 
 namespace internal {
 
-int64_t ClientContextAccess::MonotonicDeadline(const ClientContext& context) {
+int64_t ClientContextAccess::DeadlineThatIsSet(const ClientContext& context) {
   if (context.timeout_ != absl::InfiniteDuration()) return MonotonicAfter(context.timeout_);
   return MonotonicAt(context.deadline_);
 }

@@ -13,10 +13,7 @@ namespace nearcall {
 
 absl::Time ServerContext::deadline() const { return WallTimeAt(deadline_ns_); }
 
-bool ServerContext::IsCancelled() const {
-  if (cancelled_.load(std::memory_order_relaxed)) return true;
-  return deadline_ns_ != kNoDeadline && MonotonicNanos() >= deadline_ns_;
-}
+bool ServerContext::DeadlineHasPassed() const { return MonotonicNanos() >= deadline_ns_; }
 
 void ServerContext::TryCancel() const { call_->TryCancel(); }
 

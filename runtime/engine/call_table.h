@@ -45,19 +45,11 @@ class CallTable {
 
   // Claims a slot, unless max_calls are open.
   Ticket Claim(Call* call) {
-    const uint32_t hint = ThreadHint();
+    // A thread comes back to the slot that it used last; threads rarely meet.
+    const uint32_t hint = ThreadHint() < max_calls_ ? ThreadHint() : 0;
     for (uint32_t i = 0; i < max_calls_; ++i) {
-      // A thread comes back to the slot that it used last; threads rarely meet.
-      const uint32_t index = hint + i < max_calls_ ? hint + i : hint + i - max_calls_;
-      Slot& slot = SlotAt(index);
-      uint32_t state = slot.state.load(std::memory_order_relaxed);
-      if (PhaseOf(state) != kFree) continue;
-      const uint32_t next = Advance(state);
-      if (!slot.state.compare_exchange_strong(state, next | kClaiming, std::memory_order_acquire)) continue;
-      slot.call = call;
-      slot.state.store(next | kWaiting, std::memory_order_release);  // pairs with Deliver's acquire
-      SetThreadHint(index);
-      return Ticket{IdOf(next, index), &slot};
+      const Ticket ticket = ClaimSlot(hint + i < max_calls_ ? hint + i : hint + i - max_calls_, call);
+      if (ticket.id != 0) return ticket;
     }
     return Ticket{};
   }
@@ -173,6 +165,19 @@ class CallTable {
     return true;
   }
 
+  // No ticket where the slot is another call's.
+  Ticket ClaimSlot(uint32_t index, Call* call) {
+    Slot& slot = SlotAt(index);
+    uint32_t state = slot.state.load(std::memory_order_relaxed);
+    if (PhaseOf(state) != kFree) return Ticket{};
+    const uint32_t next = Advance(state);
+    if (!slot.state.compare_exchange_strong(state, next | kClaiming, std::memory_order_acquire)) return Ticket{};
+    slot.call = call;
+    slot.state.store(next | kWaiting, std::memory_order_release);  // pairs with Deliver's acquire
+    ThreadHint() = index;
+    return Ticket{IdOf(next, index), &slot};
+  }
+
   Slot& SlotAt(uint32_t index) const {
     std::atomic<Chunk*>& entry = chunks_[index / kChunkSize];
     Chunk* chunk = entry.load(std::memory_order_acquire);
@@ -186,12 +191,11 @@ class CallTable {
     return expected;
   }
 
-  static uint32_t& Hint() {
+  // The slot that the calling thread used last, in whichever table.
+  static uint32_t& ThreadHint() {
     static thread_local uint32_t hint = 0;
     return hint;
   }
-  uint32_t ThreadHint() const { return Hint() < max_calls_ ? Hint() : 0; }
-  static void SetThreadHint(uint32_t index) { Hint() = index; }
 
   const uint32_t max_calls_;
   mutable std::array<std::atomic<Chunk*>, kMaxCallSlots / kChunkSize> chunks_{};

@@ -271,6 +271,7 @@ absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, Client
     if (!connection.ok()) return connection.status();
     CallOutcome outcome = method.traits().one_way ? (*connection)->OneWay(method, context, request, deadline)
                                                   : (*connection)->Unary(method, context, request, response, deadline);
+    if (outcome.status.ok()) return absl::OkStatus();
     if (MayRetry(method, outcome, attempts)) continue;
     if (absl::IsUnavailable(outcome.status)) Usable();
     return std::move(outcome.status);

@@ -20,8 +20,6 @@ struct SizedMessage {
   size_t size;
 };
 
-// A protobuf message, and what a fragment's header can announce, ends here.
-inline constexpr size_t kMaxMessageSize = (size_t{1} << 31) - 1;
 // Of a message that does not fit one frame: small enough for the caches, large enough for few frames.
 inline constexpr size_t kMaxFragment = 64 * 1024;
 

@@ -36,10 +36,7 @@ bool IsSocket(const Pollable& pollable) {
 
 }  // namespace
 
-void WaitSpot::Notify() {
-  if (Parker* parker = parker_.load(std::memory_order_seq_cst)) parker->Unpark();
-  if (Reactor* reactor = reactor_.load(std::memory_order_seq_cst)) reactor->WakeSleeper();
-}
+void WaitSpot::WakeSleeperOf(Reactor* reactor) { reactor->WakeSleeper(); }
 
 void WaitSpot::EnterSleep(Parker* parker, Reactor* reactor) {
   parker_.store(parker, std::memory_order_seq_cst);

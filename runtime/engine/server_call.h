@@ -42,10 +42,13 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   using Tried = internal::Tried;
 
  public:
-  explicit SessionCall(ServerSession<W>* session) : session_(session) {}
+  explicit SessionCall(ServerSession<W>* session) : session_(session), credit_(session->options().send_window) {}
 
-  // Makes the call ready, as new. `name` is what the method is called where that is not its own name; taken.
+  // A call comes, for one that is as new. `name` is what the method is called where that is not its own name; taken.
   void Begin(uint32_t id, ServedMethod* method, std::string* name, int64_t deadline);
+  // It is over: gives back what it held of the quotas, and of the peer's buffers, and is as new. Here and not when the
+  // next one comes, whose caller would wait for it.
+  void Reset();
 
   uint32_t id() const { return id_; }
   ServedMethod* method() const { return method_; }
@@ -59,11 +62,6 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
           std::make_unique<Inbox>(options.max_receive_bytes, options.receive_window, nullptr, session_->bytes_quota());
     }
     return inbox_.get();
-  }
-  // Gives back what the call held of the quotas, and of the peer's buffers, once it is over.
-  void DropInbox() {
-    inbox_.reset();
-    internal::AttachmentsAccess::Drop(&context_);
   }
   // The caller grants more room. False if that is absurd. Poller.
   bool Grant(uint32_t bytes) {
@@ -121,7 +119,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   // When nobody waits for the answer any more.
   int64_t deadline() const { return internal::ServerContextAccess::deadline(context_); }
   // Whether the answer may be on its way already: the caller may then use the slot anew. Pairs with FinishWith.
-  bool answering() const { return answering_.load(std::memory_order_seq_cst); }
+  bool answering() const { return answering_.load(std::memory_order_acquire); }
   // The call does not count any more (Admission::calls). By whoever ends it.
   void Uncount() {
     if (std::exchange(counted_, false)) session_->calls_quota()->Give(1);
@@ -147,12 +145,23 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   };
 
   void FinishWith(absl::Status status, const SizedMessage* message);
+  // Whether there is more to say at the end of the call than a message.
+  bool NeedsHead(const absl::Status& status) const {
+    return !status.ok() || !internal::ServerContextAccess::trailing_metadata(context_).empty() || has_unsent_metadata();
+  }
+  // The head of the frame that ends the call, and with which status it does: the handler may have added bad metadata.
+  absl::Status EncodeHead(const absl::Status& status, std::string* head);
   // The header and the head of the frame that ends the call; *message is null afterwards if it is not to be sent.
   FrameHeader ResponseHeader(const absl::Status& status, const SizedMessage** message, std::string* head);
   bool SendResponse(const absl::Status& status, const SizedMessage* message);
+  // Any other than the usual one: OK, one message that fits a frame, nothing else.
+  bool SendUnusualResponse(const absl::Status& status, const SizedMessage* message);
+  // Sends the frame that ends the call.
+  template <class Fill>
+  bool SendEnd(const FrameHeader& header, const Fill& fill);
   // How the call ends where its handler says `status`. Once the deadline has passed nothing is a success, and a handler
   // that gave up because of it says CANCELLED.
-  absl::Status Ending(const absl::Status& status) const {
+  absl::Status Ending(absl::Status status) const {
     if ((status.ok() || absl::IsCancelled(status)) && context_.IsCancelled()) {
       return absl::DeadlineExceededError("the deadline passed before the handler was done");
     }
@@ -226,12 +235,19 @@ template <Wire W>
 void SessionCall<W>::Begin(uint32_t id, ServedMethod* method, std::string* name, int64_t deadline) {
   id_ = id;
   method_ = method;
+  counted_ = true;
   if (name != nullptr) generic_name_ = std::move(*name);
-  internal::ServerContextAccess::Reset(&context_, this, session_->options().peer.get(),
+  internal::ServerContextAccess::Begin(&context_, this, session_->options().peer.get(),
                                        name != nullptr ? generic_name_ : method->name, deadline);
+}
+
+template <Wire W>
+void SessionCall<W>::Reset() {
+  Uncount();
+  inbox_.reset();
+  internal::ServerContextAccess::Reset(&context_);
   credit_.Reset(session_->options().send_window);
   metadata_sent_ = started = finished_in_run_ = false;
-  counted_ = true;
   bytes_in_run_ = 0;
   answering_.store(false, std::memory_order_relaxed);
   ends_.store(0, std::memory_order_relaxed);
@@ -504,22 +520,16 @@ bool SessionCall<W>::SendInitialMetadata() {
 
 template <Wire W>
 void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message) {
-  if (RunningOnThisThread() == this) {
+  const bool in_run = RunningOnThisThread() == this;
+  if (in_run) {
     finished_at_ = CycleCount();
     if (message != nullptr) CountBytes(message->size);
   }
   // The handler has returned: the caller hears first that its buffers are free, so that its next call can use them.
   internal::AttachmentsAccess::DropIncoming(&context_);
   if (!cancelled()) {
-    status = Ending(status);
-    if (!status.ok()) message = nullptr;
-    if (message != nullptr) {
-      absl::Status fits = CheckSendSize(session_->options(), message->size);
-      if (!fits.ok()) {
-        status = std::move(fits);
-        message = nullptr;
-      }
-    }
+    status = Ending(std::move(status));
+    if (status.ok() && message != nullptr) status = CheckSendSize(session_->options(), message->size);
     const bool attached =
         SendAttached(&status, [this](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
           return session_->sender()->Send(
@@ -529,7 +539,7 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
   } else {
     session_->sender()->FlushHeld();
   }
-  if (RunningOnThisThread() == this) {
+  if (in_run) {
     finished_in_run_ = true;  // the end of the run, on this very thread, sees it
   } else if (SecondEnd()) {
     session_->RecycleLater(this);
@@ -585,7 +595,7 @@ internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const inte
     queued_.store(false, std::memory_order_relaxed);
   }
   Uncount();
-  answering_.store(true, std::memory_order_seq_cst);  // before the caller can see the answer
+  answering_.store(true, std::memory_order_release);  // before the caller can see the answer
   session_->sender()->SendOrQueue(
       header,
       [&](uint8_t* to) {
@@ -597,30 +607,36 @@ internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const inte
 }
 
 template <Wire W>
-FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const SizedMessage** message,
-                                           std::string* head) {
+absl::Status SessionCall<W>::EncodeHead(const absl::Status& status, std::string* head) {
   const Metadata& initial = internal::ServerContextAccess::initial_metadata(context_);
   const Metadata& trailing = internal::ServerContextAccess::trailing_metadata(context_);
+  absl::Status metadata_status = CheckMetadata(initial);
+  metadata_status.Update(CheckMetadata(trailing));
+  if (metadata_status.ok()) {
+    *head = EncodeResponseHead(status, metadata_sent_ ? Metadata() : initial, trailing);
+    return status;
+  }
+  absl::Status bad =
+      absl::InternalError(absl::StrCat("the handler of ", context_.method(), " added bad ", metadata_status.message()));
+  *head = EncodeResponseHead(bad, Metadata(), Metadata());
+  return bad;
+}
+
+template <Wire W>
+FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const SizedMessage** message,
+                                           std::string* head) {
   FrameHeader header{};
-  head->clear();
   header.kind = static_cast<uint8_t>(FrameKind::kResponse);
   header.call = id_;
-  header.detail = static_cast<uint16_t>(status.code());
-  if (!status.ok() || !trailing.empty() || (!initial.empty() && !metadata_sent_)) {
-    absl::Status metadata_status = CheckMetadata(initial);
-    metadata_status.Update(CheckMetadata(trailing));
-    if (!metadata_status.ok()) {
-      header.detail = static_cast<uint16_t>(absl::StatusCode::kInternal);
-      *message = nullptr;
-      *head = EncodeResponseHead(absl::InternalError(absl::StrCat("the handler of ", context_.method(), " added bad ",
-                                                                  metadata_status.message())),
-                                 Metadata(), Metadata());
-    } else {
-      *head = EncodeResponseHead(status, metadata_sent_ ? Metadata() : initial, trailing);
-    }
+  head->clear();
+  size_t payload = 0;
+  if (NeedsHead(status)) {
+    const absl::Status encoded = EncodeHead(status, head);
+    if (!encoded.ok()) *message = nullptr;
+    header.detail = static_cast<uint16_t>(encoded.code());
+    payload = head->size();
+    header.extra = static_cast<uint32_t>(payload);
   }
-  header.extra = static_cast<uint32_t>(head->size());
-  size_t payload = head->size();
   if (*message != nullptr &&
       kHeaderSize + payload + (*message)->size <= session_->sender()->MaxFrame(payload + (*message)->size)) {
     header.flags = frame_flags::kHasMessage;
@@ -632,7 +648,19 @@ FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const Siz
 
 template <Wire W>
 bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage* message) {
-  const auto aborted = [this] { return cancelled(); };
+  const bool usual = message != nullptr && !NeedsHead(status) &&
+                     kHeaderSize + message->size <= session_->sender()->MaxFrame(message->size);
+  if (!usual) return SendUnusualResponse(status, message);
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kResponse);
+  header.flags = frame_flags::kHasMessage;
+  header.call = id_;
+  header.size = static_cast<uint32_t>(kHeaderSize + message->size);
+  return SendEnd(header, [message](uint8_t* to) { message->message.SerializeTo(to); });
+}
+
+template <Wire W>
+bool SessionCall<W>::SendUnusualResponse(const absl::Status& status, const SizedMessage* message) {
   std::string head;
   FrameHeader header = ResponseHeader(status, &message, &head);
   if (message != nullptr && header.flags == 0 && has_unsent_metadata()) {  // they come before every message
@@ -641,20 +669,24 @@ bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage
   }
   const bool together = header.flags != 0;
   if (message != nullptr && !together &&
-      SendMessage(session_->sender(), id_, frame_flags::kEndStream, *message, deadline(), aborted, nullptr) !=
-          SendResult::kSent) {
+      SendMessage(
+          session_->sender(), id_, frame_flags::kEndStream, *message, deadline(), [this] { return cancelled(); },
+          nullptr) != SendResult::kSent) {
     return false;
   }
+  return SendEnd(header, [&](uint8_t* to) {
+    if (!head.empty()) std::memcpy(to, head.data(), head.size());
+    if (together) message->message.SerializeTo(to + head.size());
+  });
+}
+
+template <Wire W>
+template <class Fill>
+bool SessionCall<W>::SendEnd(const FrameHeader& header, const Fill& fill) {
   NEARCALL_STEP("server.answer");
   Uncount();
-  answering_.store(true, std::memory_order_seq_cst);  // before the caller can see the answer
-  return session_->sender()->Send(
-             header,
-             [&](uint8_t* to) {
-               if (!head.empty()) std::memcpy(to, head.data(), head.size());
-               if (together) message->message.SerializeTo(to + head.size());
-             },
-             deadline(), aborted) == SendResult::kSent;
+  answering_.store(true, std::memory_order_release);  // before the caller can see the answer
+  return session_->sender()->Send(header, fill, deadline(), [this] { return cancelled(); }) == SendResult::kSent;
 }
 
 }  // namespace nearcall

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "runtime/base/step.h"
 #include "runtime/engine/head.h"
 #include "runtime/engine/ping_strikes.h"
@@ -85,9 +86,13 @@ class ServerSession final : public ServerConnection, private BufferNotices {
   Handled OnRequest(const Frame& frame);
   Handled OnMessage(const Frame& frame);
   Handled OnAttachment(const Frame& frame);
-  // The method that a request names, or nullptr; *name is then what it asked for. *violation if it cannot be
-  // understood.
-  ServedMethod* ResolveMethod(const Frame& frame, std::string* name, Metadata* metadata, bool* violation);
+  // What a request says beside its message, where it says anything but the number of a method that is served.
+  struct RequestHead {
+    std::string method;
+    Metadata metadata;
+  };
+  // The method that a request asks for, or nullptr; *head then says its name. *violation if it cannot be understood.
+  ServedMethod* ResolveMethod(const Frame& frame, absl::optional<RequestHead>* head, bool* violation);
   // Runs the handler here and now, or has a worker run it. `payload` is the one message, where it lies in the frame.
   Handled Dispatch(SessionCall<W>* call, const uint8_t* payload, size_t size);
   // Something has come for a call: its driver, if it has one, goes on.
@@ -234,31 +239,27 @@ typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame)
 }
 
 template <Wire W>
-ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, std::string* name, Metadata* metadata,
-                                              bool* violation) {
+ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, absl::optional<RequestHead>* head, bool* violation) {
   const uint32_t number = frame.header.detail;
   const NumberedMethod* const known = number < numbered_.size() ? numbered_[number].get() : nullptr;
-  if (frame.header.extra == 0) {
+  const bool has_head = frame.header.extra != 0;
+  if (!has_head && known != nullptr && known->method != nullptr) return known->method;  // the usual request
+  head->emplace();
+  if (has_head) {
+    // Copied before it is looked at: the peer may still change it.
+    const size_t skip = frame.has(frame_flags::kHasTimeout) ? sizeof(uint64_t) : 0;
+    const std::string bytes(reinterpret_cast<const char*>(frame.payload) + skip, frame.header.extra);
+    *violation = !DecodeRequestHead(bytes.data(), bytes.size(), &(*head)->method, &(*head)->metadata);
+    if (*violation) return nullptr;
+  }
+  if ((*head)->method.empty()) {
     *violation = known == nullptr;
     if (*violation) return nullptr;
-    if (known->method == nullptr) *name = known->name;
+    (*head)->method = known->name;
     return known->method;
   }
-  // Copied before it is looked at: the peer may still change it.
-  const size_t skip = frame.has(frame_flags::kHasTimeout) ? sizeof(uint64_t) : 0;
-  const std::string head(reinterpret_cast<const char*>(frame.payload) + skip, frame.header.extra);
-  if (!DecodeRequestHead(head.data(), head.size(), name, metadata)) {
-    *violation = true;
-    return nullptr;
-  }
-  if (name->empty()) {
-    *violation = known == nullptr;
-    if (*violation) return nullptr;
-    *name = known->name;
-    return known->method;
-  }
-  ServedMethod* const method = core_->FindMethod(*name);
-  *violation = number != 0 && !Number(number, *name, method);
+  ServedMethod* const method = core_->FindMethod((*head)->method);
+  *violation = number != 0 && !Number(number, (*head)->method, method);
   return method;
 }
 
@@ -293,10 +294,9 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     if (auto node = attached_.extract(id)) attached = std::move(node.mapped());
     if (attached != nullptr && !attached->complete()) return Handled::kViolation;
   }
-  std::string name;
-  Metadata metadata;
+  absl::optional<RequestHead> head;
   bool violation = false;
-  ServedMethod* method = ResolveMethod(frame, &name, &metadata, &violation);
+  ServedMethod* method = ResolveMethod(frame, &head, &violation);
   if (violation) return Handled::kViolation;
 
   int64_t deadline = kNever;
@@ -314,7 +314,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
   const bool generic = method == nullptr && core_->generic_method() != nullptr;
   if (generic) method = core_->generic_method();
   if (method == nullptr) {
-    Refuse(id, absl::UnimplementedError(absl::StrCat("this server has no method ", name)), /*not_seen=*/false);
+    Refuse(id, absl::UnimplementedError(absl::StrCat("this server has no method ", head->method)), /*not_seen=*/false);
     return Handled::kDone;
   }
   const bool has_message = frame.has(frame_flags::kHasMessage);
@@ -346,8 +346,10 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     call = spare_.back();
     spare_.pop_back();
   }
-  call->Begin(id, method, generic ? &name : nullptr, deadline);
-  if (!metadata.empty()) *internal::ServerContextAccess::client_metadata(call->context()) = std::move(metadata);
+  call->Begin(id, method, generic ? &head->method : nullptr, deadline);
+  if (head.has_value()) {
+    *internal::ServerContextAccess::client_metadata(call->context()) = std::move(head->metadata);
+  }
   if (attached != nullptr) internal::AttachmentsAccess::set_incoming(call->context(), std::move(attached));
   *entry = call;
   ++open_;
@@ -510,9 +512,8 @@ template <Wire W>
 void ServerSession<W>::Recycle(SessionCall<W>* call) {
   NEARCALL_STEP("server.recycle");
   Forget(call);
-  call->Uncount();
-  call->DropInbox();
   if (call->timer.has_value()) deadlines_.erase(*std::exchange(call->timer, absl::nullopt));
+  call->Reset();
   spare_.push_back(call);
   --open_;
   core_->OnCallEnded();
@@ -584,7 +585,6 @@ size_t ServerSession<W>::Unanswered() {
   ReapEnded();
   size_t unanswered = open_;
   for (const std::unique_ptr<SessionCall<W>>& call : all_calls_) unanswered -= call->answering() ? 1 : 0;
-  for (const SessionCall<W>* call : spare_) unanswered += call->answering() ? 1 : 0;
   return unanswered;
 }
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "runtime/engine/message_sender.h"
 
 namespace nearcall {
 
@@ -59,11 +58,9 @@ absl::Status TooMuchBuffered(const SessionOptions& options, const Quota& limit) 
                                                    " bytes of ", limit.name()));
 }
 
-absl::Status CheckSendSize(const SessionOptions& options, size_t size) {
-  const size_t limit = options.max_send_bytes >= 0 ? static_cast<size_t>(options.max_send_bytes) : kMaxMessageSize;
-  if (size <= limit) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("a message of ", size, " bytes for ", options.peer->address, " is over the send limit of ", limit));
+absl::Status TooLargeToSend(const SessionOptions& options, size_t size) {
+  return absl::ResourceExhaustedError(absl::StrCat("a message of ", size, " bytes for ", options.peer->address,
+                                                   " is over the send limit of ", MaxSendSize(options)));
 }
 
 }  // namespace nearcall

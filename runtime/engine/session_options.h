@@ -44,8 +44,16 @@ absl::Status TooManyCalls(const SessionOptions& options);
 absl::Status TooManyCallsOnServer(const Quota& limit);
 absl::Status TooLargeToReceive(const SessionOptions& options, uint64_t size);
 absl::Status TooMuchBuffered(const SessionOptions& options, const Quota& limit);
+absl::Status TooLargeToSend(const SessionOptions& options, size_t size);
+
+// Of one message; options.max_send_bytes, where that is a limit.
+inline size_t MaxSendSize(const SessionOptions& options) {
+  return options.max_send_bytes >= 0 ? static_cast<size_t>(options.max_send_bytes) : kMaxMessageSize;
+}
 // OK for a message of a size that may be sent.
-absl::Status CheckSendSize(const SessionOptions& options, size_t size);
+inline absl::Status CheckSendSize(const SessionOptions& options, size_t size) {
+  return size <= MaxSendSize(options) ? absl::OkStatus() : TooLargeToSend(options, size);
+}
 
 }  // namespace nearcall
 

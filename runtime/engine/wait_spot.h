@@ -25,13 +25,17 @@ class WaitSpot final : private internal::Cancellable {
   explicit WaitSpot(ClientContext* context = nullptr) : context_(context) {}
 
   // Wakes the waiter if it sleeps.
-  void Notify();
+  void Notify() {
+    if (Parker* parker = parker_.load(std::memory_order_seq_cst)) parker->Unpark();
+    if (Reactor* reactor = reactor_.load(std::memory_order_seq_cst)) WakeSleeperOf(reactor);
+  }
 
  private:
   friend class PollerRole;
   friend class Reactor;
 
   void OnCancel() override { Notify(); }
+  static void WakeSleeperOf(Reactor* reactor);
   void EnterSleep(Parker* parker, Reactor* reactor);
   void LeaveSleep();
 

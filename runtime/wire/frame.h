@@ -79,6 +79,8 @@ inline constexpr int64_t kMessageOverhead = 32;
 
 // The largest frame that any connection carries; each mechanism may have a lower limit of its own.
 inline constexpr uint32_t kMaxFrameSize = 64 * 1024;
+// The largest message: a protobuf message, and what a fragment's header can announce, ends here.
+inline constexpr size_t kMaxMessageSize = (size_t{1} << 31) - 1;
 // The first frame in each direction is smaller.
 inline constexpr uint32_t kMaxHandshakeFrameSize = 4 * 1024;
 // Of the head (method name, metadata, status text and details) that a request or a response carries.

@@ -39,7 +39,9 @@ class ServerContext : public CallAttachments {
   // The caller's deadline on this machine's clock; InfiniteFuture where it set none.
   absl::Time deadline() const;
   // Whether nobody waits for the answer any more: the caller cancelled, its deadline passed, or its connection is gone.
-  bool IsCancelled() const;
+  bool IsCancelled() const {
+    return cancelled_.load(std::memory_order_relaxed) || (deadline_ns_ != kNoDeadline && DeadlineHasPassed());
+  }
 
   // Has `callback` called once, on a thread of the server's, when IsCancelled turns true while the handler runs; at
   // once, inside this function, if it is true already. It never runs after the handler has returned: the return waits
@@ -74,6 +76,8 @@ class ServerContext : public CallAttachments {
   friend class internal::ServerContextAccess;
 
   static constexpr int64_t kNoDeadline = INT64_MAX;  // kNever of the engine
+
+  bool DeadlineHasPassed() const;
 
   internal::ServerCall* call_ = nullptr;
   const Peer* peer_ = nullptr;

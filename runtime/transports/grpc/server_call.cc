@@ -38,7 +38,7 @@ GrpcServerCall::GrpcServerCall(ServerCore* core, grpc::GenericCallbackServerCont
 void GrpcServerCall::Begin(ServedMethod* method) {
   counted_ = true;
   const bool generic = method == core_->generic_method();
-  ServerContextAccess::Reset(&context_, this, &peer_, generic ? absl::string_view(grpc_->method()) : method->name,
+  ServerContextAccess::Begin(&context_, this, &peer_, generic ? absl::string_view(grpc_->method()) : method->name,
                              FromGrpc(grpc_->raw_deadline()));
   FromGrpc(grpc_->client_metadata(), ServerContextAccess::client_metadata(&context_));
   absl::MutexLock lock(&mu_);

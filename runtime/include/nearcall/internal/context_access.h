@@ -40,7 +40,10 @@ class ClientContextAccess {
   static bool Begin(ClientContext* context) { return !std::exchange(context->used_, true); }
   static bool used(const ClientContext& context) { return context.used_; }
   // When the call must be over, on the monotonic clock; kNever without a deadline.
-  static int64_t MonotonicDeadline(const ClientContext& context);
+  static int64_t MonotonicDeadline(const ClientContext& context) {
+    const bool none = context.deadline_ == absl::InfiniteFuture() && context.timeout_ == absl::InfiniteDuration();
+    return none ? INT64_MAX : DeadlineThatIsSet(context);
+  }
   static bool cancelled(const ClientContext& context) { return context.cancelled_.load(std::memory_order_seq_cst); }
   // Has TryCancel wake `sleeper`, until it is taken out again.
   static void AddSleeper(ClientContext* context, Cancellable* sleeper) {
@@ -80,18 +83,24 @@ class ClientContextAccess {
     AttachmentsAccess::CopyIncoming(from, to);
   }
   static void set_peer(ClientContext* context, const std::shared_ptr<const Peer>& peer) { context->peer_ = peer; }
+
+ private:
+  static int64_t DeadlineThatIsSet(const ClientContext& context);
 };
 
 // The framework's way into a ServerContext.
 class ServerContextAccess {
  public:
-  // Makes the context ready for a call, as new.
-  static void Reset(ServerContext* context, ServerCall* call, const Peer* peer, absl::string_view method,
+  // What a new context, or one that is as new, is told of its call.
+  static void Begin(ServerContext* context, ServerCall* call, const Peer* peer, absl::string_view method,
                     int64_t deadline) {
     context->call_ = call;
     context->peer_ = peer;
     context->method_ = method;
     context->deadline_ns_ = deadline;
+  }
+  // Makes a context whose call is over as new.
+  static void Reset(ServerContext* context) {
     context->cancelled_.store(false, std::memory_order_relaxed);
     if (context->default_reactor_ != nullptr) context->default_reactor_.reset();
     if (!context->client_metadata_.empty()) context->client_metadata_.clear();
