@@ -145,6 +145,17 @@ bool ReceiveAttachment(const Frame& frame, W* wire, BorrowedBuffers* borrowed, R
   return false;
 }
 
+// The peer asks whether descriptors may come, and gets its answer; or ours has come. False: a violation, or the peer
+// does not read. Poller.
+template <Wire W>
+bool OnFdPassing(const Frame& frame, W* wire, Sender<W>* sender) {
+  NEARCALL_STEP("receive.fd_passing");
+  const auto passing = static_cast<FdPassing>(frame.header.detail);
+  if (!wire->OnFdPassing(passing)) return false;
+  return passing == FdPassing::kExpected ||
+         sender->SendNow(FrameKind::kFdPassing, 0, 0, static_cast<uint16_t>(FdPassing::kExpected));
+}
+
 // The attachments of one call that have come so far.
 //
 // Threads: the poller's until the call gets them, then its context's.

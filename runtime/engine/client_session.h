@@ -475,6 +475,8 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
       return pings_.Answer(frame, &sender_);
     case FrameKind::kPong:
       return true;
+    case FrameKind::kFdPassing:
+      return OnFdPassing(frame, wire_.get(), &sender_);
     default:
       return false;
   }

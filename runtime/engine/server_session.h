@@ -233,6 +233,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame)
       return pings_.Answer(frame, &sender_) ? Handled::kDone : Handled::kViolation;
     case FrameKind::kPong:
       return Handled::kDone;
+    case FrameKind::kFdPassing:
+      return OnFdPassing(frame, wire_.get(), &sender_) ? Handled::kDone : Handled::kViolation;
     default:
       return Handled::kViolation;
   }

@@ -73,10 +73,12 @@ class StreamWire {
   uint64_t sent_bytes() const { return sent_bytes_; }
 
   bool passes_fds() const { return passes_fds_; }
-  // It goes with the first byte that is written after it: nothing may be left from before.
-  bool ReadyForFd() { return out_.empty() || Flush(); }
+  // It goes with the first byte that is written after it: nothing may be left from before. The peer must expect it, and
+  // is asked when the first one is to go.
+  bool ReadyForFd();
   void AttachFd(const internal::SharedFd& fd) { out_fd_ = fd; }
   ReceivedFd TakeFd();
+  bool OnFdPassing(FdPassing passing);
 
   Received Receive(Frame* frame);
   void Release() { in_.Take(current_); }
@@ -94,7 +96,9 @@ class StreamWire {
     return 1;
   }
   bool wants_write() const {
-    return unflushed_.load(std::memory_order_relaxed) || wants_room_.load(std::memory_order_relaxed);
+    // What waits for the peer's answer does not wait for the socket.
+    return unflushed_.load(std::memory_order_relaxed) ||
+           (wants_room_.load(std::memory_order_relaxed) && !AwaitsAnswer());
   }
 
   void Shutdown();
@@ -106,6 +110,10 @@ class StreamWire {
   // Bytes that may wait for the descriptor before Claim refuses.
   static constexpr size_t kMaxUnflushed = 2 * kMaxFrameSize;
   static constexpr size_t kReadSize = 16 * 1024;
+
+  // Whether the peer expects descriptors.
+  enum class Asked : uint8_t { kNo, kYes, kAnswered };
+  bool AwaitsAnswer() const { return asked_.load(std::memory_order_relaxed) == Asked::kYes; }
 
   ssize_t Read(uint8_t* to, size_t room);
   ssize_t Write(const uint8_t* bytes, size_t size);
@@ -128,9 +136,12 @@ class StreamWire {
   // Written by the senders, read by the poller that decides what to watch; a change is followed by a wake-up. Relaxed.
   std::atomic<bool> unflushed_{false};
   std::atomic<bool> wants_room_{false};
+  // To kYes by a sender, to kAnswered by the poller. Relaxed: says nothing but itself.
+  std::atomic<Asked> asked_{Asked::kNo};
 
   // Receiving.
   ByteBuffer in_;
+  bool expects_fds_ = false;        // the peer has asked
   std::vector<ReceivedFd> in_fds_;  // not taken yet; the first came first
   size_t current_ = 0;              // size of the frame that is out
   bool drained_ = false;            // the last read took all there was: the next look need not ask the kernel

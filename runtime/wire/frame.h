@@ -20,7 +20,7 @@ struct FrameHeader {
   uint8_t kind;     // FrameKind
   uint8_t flags;    // FrameFlags
   uint16_t detail;  // kRequest: method number; kResponse: status code; kAttachment: AttachmentType;
-                    // kRelease: 1 if the buffer could not be mapped
+                    // kRelease: 1 if the buffer could not be mapped; kFdPassing: FdPassing
   uint32_t call;    // which call the frame belongs to; 0 for the connection itself
   uint32_t extra;   // kRequest, kResponse: bytes of head; kMessage: bytes of the message still to come; kCredit: bytes;
                     // kHello, kWelcome: kMagic; kAttachment, kRelease, kForget: see there; others: 0
@@ -43,8 +43,9 @@ enum class FrameKind : uint8_t {
   kAttachment = 12,  // what goes with the request or the answer of a call, before it
   kRelease = 13,     // the receiver of a buffer does not read it any more
   kForget = 14,      // the lender of a buffer will not lend it again
+  kFdPassing = 15,   // descriptors over the socket that carries the frames: may they come?
 };
-inline constexpr uint8_t kLastFrameKind = 14;
+inline constexpr uint8_t kLastFrameKind = 15;
 
 namespace frame_flags {
 inline constexpr uint8_t kHasMessage = 1;   // kRequest, kResponse: the payload ends with a whole message
@@ -62,6 +63,13 @@ enum class AttachmentType : uint16_t {
   kBuffer = 1,  // the sender's buffer number `extra`: its size, uint64; with a descriptor where it is new
   kFd = 2,      // the descriptor itself
 };
+// What a kFdPassing frame says; its `detail`. Whoever does not expect descriptors reads the socket in a cheaper way, in
+// which those that come are lost: so the first one waits for the answer.
+enum class FdPassing : uint16_t {
+  kWanted = 0,    // the sender of this wants to pass descriptors
+  kExpected = 1,  // the sender of this expects them from now on
+};
+
 // Of one call, in one direction.
 inline constexpr size_t kMaxAttachments = 64;
 // Buffers that one side of a connection has lent to the other: 0 to this, exclusive.
@@ -146,6 +154,7 @@ inline constexpr FrameRule kFrameRules[kLastFrameKind + 1] = {
     {frame_flags::kDescriptor, true, false, 2, true},                           // kAttachment
     {0, false, false, 1, false},                                                // kRelease
     {0, false, false, 0, false},                                                // kForget
+    {0, false, false, 1, false},                                                // kFdPassing
 };
 
 // Checks a header that was copied out of the peer's reach: never one that the peer can still change.

@@ -62,6 +62,9 @@ struct ReceivedFd {
 //   AttachFd(fd)     `fd` goes with the frame that is committed next, which ReadyForFd has allowed. The Wire keeps
 //                    it open until it is gone.
 //   TakeFd()         The descriptor that came with the frame that Receive gave. See ReceivedFd.
+//   OnFdPassing(p)   A kFdPassing frame has come. kWanted: of what comes after the answer, which is the caller's to
+//                    send, none is lost. kExpected: ReadyForFd may say so from now on. False: a violation, as where
+//                    it was not asked for. Of the receiving group.
 //
 // Receiving. Nothing of what the peer sent may be trusted; the Wire checks sizes against its own memory and closes
 // itself on a violation, and hands every header through ValidateHeader.
@@ -86,7 +89,7 @@ struct ReceivedFd {
 //                    (sent_bytes() right after its Commit). A Wire that cannot know says true.
 template <class W>
 concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint32_t mask, Frame* frame, WatchedFd* fds,
-                        uint64_t position, const internal::SharedFd& fd) {
+                        uint64_t position, const internal::SharedFd& fd, FdPassing passing) {
   { const_wire.max_frame_size() } -> std::same_as<uint32_t>;
   { wire.Reserve(size) } -> std::same_as<uint32_t>;
   { wire.Claim(size) } -> std::same_as<uint8_t*>;
@@ -99,6 +102,7 @@ concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint
   { wire.ReadyForFd() } -> std::same_as<bool>;
   { wire.AttachFd(fd) } -> std::same_as<void>;
   { wire.TakeFd() } -> std::same_as<ReceivedFd>;
+  { wire.OnFdPassing(passing) } -> std::same_as<bool>;
 
   { wire.Receive(frame) } -> std::same_as<Received>;
   { wire.Release() } -> std::same_as<void>;

@@ -151,7 +151,7 @@ TEST_P(Conformance, BadFramesAreHungUpOn) {
       Header(kMaxFrameSize + 1, 3, 0, 0, 1, 0),  // larger than any frame
       Header(0xffffffff, 4, 0, 0, 1, 0),
       Header(16, 0, 0, 0, 0, 0),  // no kind, unknown kinds
-      Header(16, 15, 0, 0, 0, 0),
+      Header(16, 16, 0, 0, 0, 0),
       Header(16, 255, 0, 0, 1, 0),
       Hello({protocol::SOCKET}),       // the second one
       Header(16, 2, 0, 0, 0, kMagic),  // what only servers send
@@ -370,6 +370,33 @@ TEST_P(Conformance, AServerThatNeverAnswersTheHandshakeFailsTheCall) {
   context.set_timeout(absl::Milliseconds(50));
   Payload response;
   EXPECT_EQ(patient->Echo(&context, Payload(), &response).code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// One that says nothing more once it has shaken hands is never heard to expect descriptors.
+TEST_P(Conformance, ADescriptorForAServerThatNeverExpectsItFailsTheCall) {
+  if (!mechanism().socket || !mechanism().passes_fds || mechanism().scheme == "shm") {
+    GTEST_SKIP() << "no socket carries both frames and descriptors here";
+  }
+  protocol::Welcome welcome;
+  welcome.set_version(kProtocolVersion);
+  welcome.set_carrier(protocol::SOCKET);
+  welcome.set_max_calls(10);
+  const RawServer fake(AddressForServer(),
+                       Answer(HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome), false));
+  const Stub stub = StubOn(CreateChannel(fake.address()));
+  for (int call = 0; call < 2; ++call) {
+    ClientContext context;
+    context.set_timeout(absl::Milliseconds(50));
+    context.AttachFd(STDIN_FILENO);
+    AttachReply reply;
+    EXPECT_EQ(stub->Attach(&context, AttachRequest(), &reply).code(), absl::StatusCode::kDeadlineExceeded);
+  }
+  ClientContext cancelled;
+  cancelled.AttachFd(STDIN_FILENO);
+  std::thread canceller([&] { cancelled.TryCancel(); });
+  AttachReply reply;
+  EXPECT_EQ(stub->Attach(&cancelled, AttachRequest(), &reply).code(), absl::StatusCode::kCancelled);
+  canceller.join();
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   nearcall::Fd peer(ends[1]);
   std::optional<nearcall::StreamWire> wire(std::in_place, nearcall::Fd(ends[0]), "the peer");
   int pipe_ends[2] = {-1, -1};
+  if (with_fds) FUZZ_CHECK(wire->OnFdPassing(nearcall::FdPassing::kWanted));
   if (with_fds) FUZZ_CHECK(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) == 0);
   const nearcall::Fd last(pipe_ends[0]);  // is at its end when all that was sent is closed
   nearcall::Fd sent(pipe_ends[1]);

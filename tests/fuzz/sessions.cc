@@ -78,6 +78,8 @@ std::vector<int> DescriptorsFor(const std::string& frame) {
 // What it does, on either side.
 void Play(Peer* peer, const std::vector<std::string>& frames) {
   const bool is_stream = dynamic_cast<SocketPeer*>(peer) != nullptr;
+  const auto brings_fds = [](const std::string& frame) { return !DescriptorsFor(frame).empty(); };
+  if (std::any_of(frames.begin(), frames.end(), brings_fds)) peer->AskToPassFds();
   for (const std::string& frame : frames) {
     // What lies in a ring is a frame at least by its size; what it says of that is another matter.
     if (!is_stream && (frame.size() < kHeaderSize || frame.size() >= 30'000)) continue;

@@ -73,6 +73,7 @@ void EveryKindOfBuffer(const std::string& address) {
   for (const Fd& fd : NoBuffers()) {
     const std::unique_ptr<Peer> peer = ConnectPeer(address);
     ASSERT_NE(peer, nullptr);
+    peer->AskToPassFds();
     peer->SendWithFds(BufferFrame(1, 0, kDescriptor), {fd.get()});
     peer->AwaitEnd();
   }
@@ -121,6 +122,7 @@ std::vector<ClientScript> AttachmentScripts() {
   const auto with_fd = [](std::string name, ClientScript::Outcome outcome, std::function<void(Peer*, int fd)> play) {
     return ClientScript{std::move(name), kUnixOrRing, outcome, [play = std::move(play)](Peer* peer) {
                           const std::shared_ptr<SharedMemory> memory = GoodMemory();
+                          peer->AskToPassFds();
                           play(peer, memory->fd());
                         }};
   };
@@ -144,6 +146,9 @@ std::vector<ClientScript> AttachmentScripts() {
       say("AReleaseFarAway", kAll, HungUp(), {Notice(FrameKind::kRelease, 0xffffffff)}),
       say("AForgetOfNothing", kAll, HungUp(), {Notice(FrameKind::kForget, 0)}),
       say("AForgetFarAway", kAll, HungUp(), {Notice(FrameKind::kForget, 0xffffffff)}),
+      say("AnAnswerAboutFdsThatNobodyAskedFor", kAll, HungUp(), {Passing(FdPassing::kExpected)}),
+      say("AskedTwiceWhetherFdsMayCome", kUnix, HungUp(), {Passing(FdPassing::kWanted), Passing(FdPassing::kWanted)}),
+      say("AskedWhetherFdsMayComeWhereNoneDo", kTcp | kRing, HungUp(), {Passing(FdPassing::kWanted)}),
       // For calls that never come: they are the caller's to cancel.
       {"AttachmentsAndCancels", kAll, Served(),
        [](Peer* peer) {
@@ -193,6 +198,11 @@ std::vector<ClientScript> AttachmentScripts() {
                 peer->Send(AttachRequestFor());
               }),
       with_fd("NoDescriptorLeft", Served(), NoDescriptorLeft),
+      {"AnFdThatNobodyExpects", kUnix, HungUp(),
+       [](Peer* peer) {
+         const std::shared_ptr<SharedMemory> memory = GoodMemory();
+         peer->SendWithFds(Attachment(kFd, "", 0, kDescriptor), {memory->fd()});
+       }},
       with_fd("AnFdWithAPayload", HungUp(),
               [](Peer* peer, int fd) { peer->SendWithFds(Attachment(kFd, "a", 0, kDescriptor), {fd}); }),
       with_fd("BytesWithADescriptor", HungUp(),
@@ -247,10 +257,17 @@ std::vector<ServerScript> AttachmentServerScripts() {
       say("AReleaseOfNothing", broken,
           [](uint32_t) { return std::vector<std::string>{Notice(FrameKind::kRelease, 3)}; }),
       say("AForgetOfNothing", broken, [](uint32_t) { return std::vector<std::string>{Notice(FrameKind::kForget, 3)}; }),
+      say("AnAnswerAboutFdsThatNobodyAskedFor", broken,
+          [](uint32_t) { return std::vector<std::string>{Passing(FdPassing::kExpected)}; }),
+      say("AskedTwiceWhetherFdsMayCome", broken,
+          [](uint32_t) {
+            return std::vector<std::string>{Passing(FdPassing::kWanted), Passing(FdPassing::kWanted)};
+          }),
       say("TooManyAttachments", broken, [](uint32_t call) { return std::vector<std::string>(65, Part("", 0, call)); }),
       {"AnUnsealedBuffer", kUnixOrRing, broken,
        [](Peer* peer, uint32_t call) {
          const Fd memory = Memory(8192, 0);
+         peer->AskToPassFds();
          peer->SendWithFds(BufferFrame(1, 0, kDescriptor, call), {memory.get()});
          peer->AwaitEnd();
        }},

@@ -53,6 +53,8 @@ std::string Response(int code, const std::string& head, const std::string& messa
                  head + message);
 }
 
+std::string Passing(FdPassing what) { return FrameOf(FrameKind::kFdPassing, {.detail = static_cast<uint16_t>(what)}); }
+
 std::string Ping(size_t size) { return FrameOf(FrameKind::kPing, {}, std::string(size, 'p')); }
 
 std::string HelloFor(protocol::Carrier carrier) {

@@ -36,6 +36,7 @@ std::string OpenRequest(const std::string& method, uint32_t call = kCall);
 std::string Message(const std::string& payload, uint32_t to_come = 0, uint8_t flags = 0, uint32_t call = kCall);
 std::string Response(int code, const std::string& head, const std::string& message, uint32_t call = kCall);
 std::string Ping(size_t size);
+std::string Passing(FdPassing what);
 
 // HELLO and WELCOME.
 std::string HelloFor(protocol::Carrier carrier);

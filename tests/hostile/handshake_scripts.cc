@@ -230,8 +230,18 @@ std::vector<ClientScript> DescriptorScripts() {
       {"DescriptorsThatNoFrameAsksFor", kUnix, ClientScript::HungUp(),
        [](Peer* peer) {
          const Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+         peer->AskToPassFds();
          for (uint32_t i = 1; i <= 20; ++i) {
-           peer->socket()->SendWithFds(Request("Echo", "", CallId(0, i)), Many(null.get(), 253));
+           peer->SendWithFds(Request("Echo", "", CallId(0, i)), Many(null.get(), 253));
+         }
+       }},
+      // The kernel closes them: nobody has asked whether they may come.
+      {"DescriptorsThatNobodyExpects", kUnix, ClientScript::Served(),
+       [](Peer* peer) {
+         const Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+         for (uint32_t i = 1; i <= 20; ++i) {
+           peer->SendWithFds(Request("Echo", "", CallId(0, i)), Many(null.get(), 253));
+           EXPECT_EQ(peer->AwaitResponse(CallId(0, i)), 0);
          }
        }},
       // They wait in the kernel, at their sender's expense, for frames that ask for them.

@@ -50,10 +50,24 @@ int Peer::AwaitResponse(uint32_t call) {
 
 // --- Over the socket ---
 
+void SocketPeer::AskToPassFds() {
+  Send(Passing(FdPassing::kWanted));
+  FrameHeader header;
+  std::string payload;
+  while (Receive(&header, &payload) && header.kind != static_cast<uint8_t>(FrameKind::kFdPassing)) {
+  }
+}
+
 bool SocketPeer::Receive(FrameHeader* header, std::string* payload) {
-  if (!socket_.ReceiveBytes(header, sizeof *header) || header->size < kHeaderSize) return false;
-  payload->resize(header->size - kHeaderSize);
-  return socket_.ReceiveBytes(payload->data(), payload->size());
+  for (;;) {
+    if (!socket_.ReceiveBytes(header, sizeof *header) || header->size < kHeaderSize) return false;
+    payload->resize(header->size - kHeaderSize);
+    if (!socket_.ReceiveBytes(payload->data(), payload->size())) return false;
+    if (header->kind != static_cast<uint8_t>(FrameKind::kFdPassing) ||
+        header->detail != static_cast<uint16_t>(FdPassing::kWanted))
+      return true;
+    Send(Passing(FdPassing::kExpected));
+  }
 }
 
 // --- Over the ring ---

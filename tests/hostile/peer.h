@@ -27,7 +27,10 @@ class Peer {
   virtual void Send(const std::string& bytes) = 0;
   // The same with descriptors, which go where the carrier has them go; copies.
   virtual void SendWithFds(const std::string& bytes, const std::vector<int>& fds) = 0;
-  // The next frame; false when the other side has hung up.
+  // Has the other side expect descriptors, where it must be asked to: passes over the frames that come before its
+  // answer.
+  virtual void AskToPassFds() = 0;
+  // The next frame; false when the other side has hung up. Where that asks whether its descriptors may come, they may.
   virtual bool Receive(FrameHeader* header, std::string* payload) = 0;
   // Reads until the other side has hung up.
   void AwaitEnd();
@@ -41,6 +44,7 @@ class SocketPeer final : public Peer {
   explicit SocketPeer(RawSocket socket) : socket_(std::move(socket)) {}
   void Send(const std::string& bytes) override { socket_.Send(bytes); }
   void SendWithFds(const std::string& bytes, const std::vector<int>& fds) override { socket_.SendWithFds(bytes, fds); }
+  void AskToPassFds() override;
   bool Receive(FrameHeader* header, std::string* payload) override;
   RawSocket* socket() override { return &socket_; }
 
@@ -68,6 +72,7 @@ class RingPeer final : public Peer {
 
   void Send(const std::string& bytes) override;
   void SendWithFds(const std::string& bytes, const std::vector<int>& fds) override;
+  void AskToPassFds() override {}
   bool Receive(FrameHeader* header, std::string* payload) override;
   RawSocket* socket() override { return &socket_; }
 

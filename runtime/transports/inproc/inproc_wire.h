@@ -37,6 +37,7 @@ class InprocWire {
   bool ReadyForFd() { return false; }
   void AttachFd(const internal::SharedFd& /*fd*/) {}
   ReceivedFd TakeFd() { return {}; }
+  bool OnFdPassing(FdPassing) { return false; }
 
   Received Receive(Frame* frame);
   void Release() {}

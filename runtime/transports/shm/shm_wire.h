@@ -90,6 +90,7 @@ class ShmWire {
   bool ReadyForFd();
   void AttachFd(const internal::SharedFd& fd);
   ReceivedFd TakeFd();
+  bool OnFdPassing(FdPassing) { return false; }  // the socket is for them alone: nobody need ask
 
   Received Receive(Frame* frame) {
     const uint32_t size = WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire);  // pairs with Commit

@@ -1,5 +1,6 @@
 #include "runtime/stream/stream_wire.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "runtime/base/fd_passing.h"
 
 namespace nearcall {
 namespace {
@@ -247,6 +249,69 @@ TEST(StreamWireTest, ShutdownIsHeardOnBothSides) {
   ExpectClosed(&side, absl::StatusCode::kUnavailable);
   char byte;
   EXPECT_EQ(recv(side.peer.get(), &byte, 1, 0), 0);
+}
+
+std::string FrameWithFd() {
+  const FrameHeader header{16, static_cast<uint8_t>(FrameKind::kAttachment), frame_flags::kDescriptor, 2, 0x10000, 0};
+  return std::string(reinterpret_cast<const char*>(&header), sizeof header);
+}
+
+TEST(StreamWireTest, AsksBeforeTheFirstDescriptorGoes) {
+  OneSided side;
+  StreamWire* const wire = side.wire.get();
+  EXPECT_FALSE(wire->OnFdPassing(FdPassing::kExpected)) << "it has not asked";
+  EXPECT_FALSE(wire->ReadyForFd());
+  EXPECT_TRUE(wire->Flush());
+  const std::string question = side.Read();
+  const FrameHeader asked{16, static_cast<uint8_t>(FrameKind::kFdPassing), 0, 0, 0, 0};
+  EXPECT_EQ(question, std::string(reinterpret_cast<const char*>(&asked), sizeof asked));
+  wire->WantRoom(true);
+  EXPECT_FALSE(wire->wants_write()) << "the socket has room all the time: a poller would not sleep";
+  EXPECT_FALSE(wire->ReadyForFd());
+  EXPECT_TRUE(wire->Flush());
+  EXPECT_EQ(side.Read(), "") << "it asks once";
+
+  EXPECT_TRUE(wire->OnFdPassing(FdPassing::kExpected));
+  EXPECT_FALSE(wire->OnFdPassing(FdPassing::kExpected)) << "one answer is enough";
+  EXPECT_TRUE(wire->wants_write());
+  ASSERT_TRUE(wire->ReadyForFd());
+  wire->AttachFd(internal::SharedFd(dup(side.peer.get())));
+  ASSERT_TRUE(Send(wire, 16, 0));
+  EXPECT_TRUE(wire->Flush());
+  std::vector<Fd> fds;
+  bool truncated = false;
+  char bytes[64];
+  EXPECT_EQ(ReceiveBytesAndFds(side.peer.get(), bytes, sizeof bytes, 1, &fds, &truncated), 16);
+  EXPECT_EQ(fds.size(), 1u);
+}
+
+TEST(StreamWireTest, TakesDescriptorsOnceItWasAsked) {
+  OneSided side;
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  const Fd read_end(ends[0]);
+  Fd write_end(ends[1]);
+  const std::string bytes = FrameWithFd();
+  Frame frame{};
+  ASSERT_EQ(SendBytesAndFds(side.peer.get(), bytes.data(), bytes.size(), &ends[1], 1), 16);
+  ASSERT_EQ(side.Receive(&frame), Received::kFrame);
+  EXPECT_FALSE(side.wire->TakeFd().fd.valid()) << "it was not asked";
+  side.wire->Release();
+
+  EXPECT_TRUE(side.wire->OnFdPassing(FdPassing::kWanted));
+  EXPECT_FALSE(side.wire->OnFdPassing(FdPassing::kWanted)) << "once is enough";
+  ASSERT_EQ(SendBytesAndFds(side.peer.get(), bytes.data(), bytes.size(), &ends[1], 1), 16);
+  ASSERT_EQ(side.Receive(&frame), Received::kFrame);
+  ReceivedFd taken = side.wire->TakeFd();
+  EXPECT_TRUE(taken.fd.valid());
+  EXPECT_FALSE(taken.lost);
+  side.wire->Release();
+
+  write_end.reset();
+  char byte;
+  EXPECT_EQ(read(read_end.get(), &byte, 1), -1) << "the one that was taken is open";
+  taken.fd.reset();
+  EXPECT_EQ(read(read_end.get(), &byte, 1), 0) << "the one that nobody expected is closed";
 }
 
 // A sender that is held back again and again by a small buffer, a reader that reads in odd pieces.

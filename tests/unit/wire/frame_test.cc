@@ -48,6 +48,7 @@ constexpr Rule kRules[] = {
     {FrameKind::kAttachment, kDescriptor, true, false, 2, true},
     {FrameKind::kRelease, 0, false, false, 1, false},
     {FrameKind::kForget, 0, false, false, 0, false},
+    {FrameKind::kFdPassing, 0, false, false, 1, false},
 };
 
 // Whether a header follows the rules, said in another way than ValidateHeader says it.
@@ -97,6 +98,8 @@ std::vector<FrameHeader> GoodHeaders() {
       Header(FrameKind::kAttachment, 0, 0x10001, 0, kDescriptor, 2),
       Header(FrameKind::kRelease, 0, 0, 255, 0, 1),
       Header(FrameKind::kForget, 0, 0, 255),
+      Header(FrameKind::kFdPassing),
+      Header(FrameKind::kFdPassing, 0, 0, 0, 0, 1),
   };
   return good;
 }
