@@ -148,7 +148,7 @@ bool ReceiveAttachment(const Frame& frame, W* wire, BorrowedBuffers* borrowed, R
 // The peer asks whether descriptors may come, and gets its answer; or ours has come. False: a violation, or the peer
 // does not read. Poller.
 template <Wire W>
-bool OnFdPassing(const Frame& frame, W* wire, Sender<W>* sender) {
+bool AnswerFdPassing(const Frame& frame, W* wire, Sender<W>* sender) {
   NEARCALL_STEP("receive.fd_passing");
   const auto passing = static_cast<FdPassing>(frame.header.detail);
   if (!wire->OnFdPassing(passing)) return false;

@@ -476,7 +476,7 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
     case FrameKind::kPong:
       return true;
     case FrameKind::kFdPassing:
-      return OnFdPassing(frame, wire_.get(), &sender_);
+      return AnswerFdPassing(frame, wire_.get(), &sender_);
     default:
       return false;
   }

@@ -118,7 +118,8 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   bool cancelled() const { return internal::ServerContextAccess::cancelled(context_); }
   // When nobody waits for the answer any more.
   int64_t deadline() const { return internal::ServerContextAccess::deadline(context_); }
-  // Whether the answer may be on its way already: the caller may then use the slot anew. Pairs with FinishWith.
+  // Whether the answer may be on its way already: the caller may then use the slot anew. What tells it so, and its next
+  // request, come after the stores that this pairs with.
   bool answering() const { return answering_.load(std::memory_order_acquire); }
   // The call does not count any more (Admission::calls). By whoever ends it.
   void Uncount() {

@@ -234,7 +234,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame)
     case FrameKind::kPong:
       return Handled::kDone;
     case FrameKind::kFdPassing:
-      return OnFdPassing(frame, wire_.get(), &sender_) ? Handled::kDone : Handled::kViolation;
+      return AnswerFdPassing(frame, wire_.get(), &sender_) ? Handled::kDone : Handled::kViolation;
     default:
       return Handled::kViolation;
   }

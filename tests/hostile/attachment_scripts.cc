@@ -198,6 +198,15 @@ std::vector<ClientScript> AttachmentScripts() {
                 peer->Send(AttachRequestFor());
               }),
       with_fd("NoDescriptorLeft", Served(), NoDescriptorLeft),
+      // The handler's thread waits until the call is cancelled; others are served meanwhile.
+      {"NeverSaysThatItExpectsTheAnswersFd", kUnix, Served(),
+       [](Peer* peer) {
+         AttachRequest request;
+         request.add_sizes(8192);
+         peer->Send(Request("Attach", request.SerializeAsString()));
+         EXPECT_TRUE(peer->socket()->ReceiveFrame(FrameKind::kFdPassing));
+         peer->Send(FrameOf(FrameKind::kCancel, {.call = kCall}));
+       }},
       {"AnFdThatNobodyExpects", kUnix, HungUp(),
        [](Peer* peer) {
          const std::shared_ptr<SharedMemory> memory = GoodMemory();
