@@ -11,7 +11,7 @@ import sys
 from protocol_example import (END_STREAM, HAS_MESSAGE, HAS_TIMEOUT, HELLO, MAGIC, PING, PONG, REQUEST, RESPONSE, SOCKET,
                               WELCOME, number, parse, text, varint)
 
-MESSAGE, HEADERS, CANCEL, CREDIT, GOAWAY, ATTACHMENT, RELEASE, FORGET = 4, 5, 7, 8, 9, 12, 13, 14
+MESSAGE, HEADERS, CANCEL, CREDIT, GOAWAY, ATTACHMENT, RELEASE, FORGET, FD_PASSING = 4, 5, 7, 8, 9, 12, 13, 14, 15
 NO_MESSAGE = 8
 DESCRIPTOR = 64
 BYTES, BUFFER, FD = 0, 1, 2
@@ -106,7 +106,7 @@ RULES = [
     ("a size less than a header", (struct.pack("<IBBHII", 15, PING, 0, 0, 0, 0),), {}, CLOSED),
     ("a size over the limit", (struct.pack("<IBBHII", 65537, PING, 0, 0, 0, 0),), {}, CLOSED),
     ("kind 0", (frame(0),), {}, CLOSED),
-    ("an unknown kind", (frame(15),), {}, CLOSED),
+    ("an unknown kind", (frame(16),), {}, CLOSED),
     ("an unknown flag", (request(flags=0x45),), {}, CLOSED),
     ("a request of call 0", (request(call=0),), {}, CLOSED),
     ("a ping of a call", (frame(PING, call=CALL),), {}, CLOSED),
@@ -169,6 +169,8 @@ RULES = [
     ("a descriptor without its flag", (attachment(b"", 0, FD),), {}, CLOSED),
     ("a release of no loan", (frame(RELEASE, extra=3),), {}, CLOSED),
     ("a forget of no buffer", (frame(FORGET, extra=3),), {}, CLOSED),
+    ("may descriptors come?", (frame(FD_PASSING),), {}, b""),
+    ("they may, but nobody has asked", (frame(FD_PASSING, detail=1),), {}, CLOSED),
     # deadlines
     ("a timeout", (request(flags=HAS_MESSAGE | HAS_TIMEOUT | END_STREAM, timeout=struct.pack("<Q", 10**9)),), {}, OK),
     ("no time for ever", (request(flags=HAS_MESSAGE | HAS_TIMEOUT | END_STREAM, timeout=b"\xff" * 8),), {}, OK),
