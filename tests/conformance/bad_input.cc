@@ -1,10 +1,14 @@
 // Peers that do not speak the protocol, or do not mean well. Whatever they send, they lose their connection and nobody
 // else notices.
 
+#include <unistd.h>
+
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -297,6 +301,18 @@ TEST_P(Conformance, StrayBytesInARefusedHandshakeHarmNobody) {
 // --- Servers that are none
 // ----------------------------------------------------------------------------------------------
 
+// What a server says that takes a client in, over the socket.
+protocol::Welcome GoodWelcome() {
+  protocol::Welcome welcome;
+  welcome.set_version(kProtocolVersion);
+  welcome.set_carrier(protocol::SOCKET);
+  welcome.set_max_calls(10);
+  return welcome;
+}
+std::string FrameOf(const protocol::Welcome& welcome) {
+  return HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome);
+}
+
 // A server that sends `answer` to each client, and then hangs up, or waits until the client has.
 std::function<void(RawSocket)> Answer(std::string answer, bool hangs_up) {
   return [answer = std::move(answer), hangs_up](RawSocket client) {
@@ -311,22 +327,19 @@ TEST_P(Conformance, AServerThatIsNoneFailsTheCall) {
   protocol::Welcome welcome;
   welcome.set_code(7);
   welcome.set_message("go away");
-  const std::string refusal = HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome);
-  welcome.Clear();
-  welcome.set_version(kProtocolVersion);
-  welcome.set_carrier(protocol::SOCKET);
-  welcome.set_max_calls(10);
-  const std::string good = HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome);
+  const std::string refusal = FrameOf(welcome);
+  welcome = GoodWelcome();
+  const std::string good = FrameOf(welcome);
   welcome.set_version(99);
-  const std::string wrong_version = HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome);
+  const std::string wrong_version = FrameOf(welcome);
   welcome.set_version(kProtocolVersion);
   welcome.set_carrier(static_cast<protocol::Carrier>(9));
-  const std::string wrong_carrier = HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome);
+  const std::string wrong_carrier = FrameOf(welcome);
   welcome.set_carrier(protocol::RING);
-  const std::string no_ring = HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome);
+  const std::string no_ring = FrameOf(welcome);
   welcome.set_carrier(protocol::SOCKET);
   welcome.set_max_calls(0);
-  const std::string no_calls = HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome);
+  const std::string no_calls = FrameOf(welcome);
   struct Case {
     std::string answer;
     bool hangs_up;
@@ -377,26 +390,29 @@ TEST_P(Conformance, ADescriptorForAServerThatNeverExpectsItFailsTheCall) {
   if (!mechanism().socket || !mechanism().passes_fds || mechanism().scheme == "shm") {
     GTEST_SKIP() << "no socket carries both frames and descriptors here";
   }
-  protocol::Welcome welcome;
-  welcome.set_version(kProtocolVersion);
-  welcome.set_carrier(protocol::SOCKET);
-  welcome.set_max_calls(10);
-  const RawServer fake(AddressForServer(),
-                       Answer(HandshakeFrame(static_cast<uint8_t>(FrameKind::kWelcome), welcome), false));
+  std::atomic<bool> asked{false};
+  const RawServer fake(AddressForServer(), [&](RawSocket client) {
+    client.ReceiveFrame(FrameKind::kHello);
+    client.Send(FrameOf(GoodWelcome()));
+    asked = client.ReceiveFrame(FrameKind::kFdPassing);
+    client.AwaitEnd();
+  });
   const Stub stub = StubOn(CreateChannel(fake.address()));
+  AttachReply reply;
+  ClientContext cancelled;
+  cancelled.AttachFd(STDIN_FILENO);
+  std::thread canceller([&] {
+    Await([&] { return asked.load(); });
+    cancelled.TryCancel();
+  });
+  EXPECT_EQ(stub->Attach(&cancelled, AttachRequest(), &reply).code(), absl::StatusCode::kCancelled);
+  canceller.join();
   for (int call = 0; call < 2; ++call) {
     ClientContext context;
     context.set_timeout(absl::Milliseconds(50));
     context.AttachFd(STDIN_FILENO);
-    AttachReply reply;
     EXPECT_EQ(stub->Attach(&context, AttachRequest(), &reply).code(), absl::StatusCode::kDeadlineExceeded);
   }
-  ClientContext cancelled;
-  cancelled.AttachFd(STDIN_FILENO);
-  std::thread canceller([&] { cancelled.TryCancel(); });
-  AttachReply reply;
-  EXPECT_EQ(stub->Attach(&cancelled, AttachRequest(), &reply).code(), absl::StatusCode::kCancelled);
-  canceller.join();
 }
 
 }  // namespace

@@ -63,9 +63,9 @@ bool SocketPeer::Receive(FrameHeader* header, std::string* payload) {
     if (!socket_.ReceiveBytes(header, sizeof *header) || header->size < kHeaderSize) return false;
     payload->resize(header->size - kHeaderSize);
     if (!socket_.ReceiveBytes(payload->data(), payload->size())) return false;
-    if (header->kind != static_cast<uint8_t>(FrameKind::kFdPassing) ||
-        header->detail != static_cast<uint16_t>(FdPassing::kWanted))
-      return true;
+    const bool asks = header->kind == static_cast<uint8_t>(FrameKind::kFdPassing) &&
+                      header->detail == static_cast<uint16_t>(FdPassing::kWanted);
+    if (!asks) return true;
     Send(Passing(FdPassing::kExpected));
   }
 }

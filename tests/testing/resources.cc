@@ -27,6 +27,13 @@ std::string ReadFile(const std::string& path) {
   return out.str();
 }
 
+// What the kernel says of a thread behind its number and name, its state first; empty when it is gone.
+std::string StatOf(const std::string& task) {
+  const std::string stat = ReadFile(absl::StrCat(task, "/stat"));
+  const size_t name_ends = stat.rfind(')');
+  return name_ends == std::string::npos ? "" : stat.substr(name_ends + 2);
+}
+
 // "socket:[123]" becomes "socket": which one it is does not matter.
 std::string KindOf(const std::string& target) {
   const size_t bracket = target.find(":[");
@@ -96,26 +103,25 @@ void AwaitStopped(pid_t pid) {
   const std::string proc = absl::StrCat("/proc/", pid, "/task");
   Await([&] {
     for (const std::string& tid : FilesIn(proc)) {
-      const std::string stat = ReadFile(absl::StrCat(proc, "/", tid, "/stat"));
-      const size_t end = stat.rfind(')');
-      if (end != std::string::npos && stat.compare(end + 2, 1, "T") != 0) return false;
+      const std::string stat = StatOf(absl::StrCat(proc, "/", tid));
+      if (!stat.empty() && !absl::StartsWith(stat, "T")) return false;
     }
     return true;
   });
+}
+
+void AwaitAsleep(pid_t thread) {
+  Await([&] { return absl::StartsWith(StatOf(absl::StrCat("/proc/self/task/", thread)), "S"); });
 }
 
 Activity Activity::Of(pid_t pid) {
   Activity result;
   const std::string proc = absl::StrCat("/proc/", pid, "/task");
   for (const std::string& tid : FilesIn(proc)) {
-    const std::string stat = ReadFile(absl::StrCat(proc, "/", tid, "/stat"));
-    const size_t end = stat.rfind(')');
-    if (end != std::string::npos) {
-      const std::vector<std::string> fields = absl::StrSplit(stat.substr(end + 2), ' ');
-      long user = 0, system = 0;
-      if (fields.size() > 12 && absl::SimpleAtoi(fields[11], &user) && absl::SimpleAtoi(fields[12], &system)) {
-        result.cpu_ticks += user + system;
-      }
+    const std::vector<std::string> fields = absl::StrSplit(StatOf(absl::StrCat(proc, "/", tid)), ' ');
+    long user = 0, system = 0;
+    if (fields.size() > 12 && absl::SimpleAtoi(fields[11], &user) && absl::SimpleAtoi(fields[12], &system)) {
+      result.cpu_ticks += user + system;
     }
     for (absl::string_view line : absl::StrSplit(ReadFile(absl::StrCat(proc, "/", tid, "/status")), '\n')) {
       long count = 0;

@@ -25,6 +25,8 @@ void AwaitNoMoreThan(const Resources& before, pid_t pid, bool threads = true);
 
 // Waits until every thread of a process has stopped, after SIGSTOP.
 void AwaitStopped(pid_t pid);
+// Waits until a thread of this process sleeps.
+void AwaitAsleep(pid_t thread);
 
 // The names of the files in `directory`.
 std::vector<std::string> FilesIn(const std::string& directory);

@@ -4,24 +4,15 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <fstream>
-#include <string>
 #include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/testing/resources.h"
+#include "tests/testing/watchdog.h"
 
 namespace nearcall::internal {
 namespace {
-
-// Whether a thread of this process sleeps; false too while it begins or ends.
-bool Sleeps(pid_t thread) {
-  std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
-  std::string text;
-  std::getline(stat, text);
-  const size_t name_ends = text.rfind(')');
-  return name_ends != std::string::npos && text.compare(name_ends, 3, ") S") == 0;
-}
 
 TEST(MutexTest, OneThreadHasItAtATime) {
   constexpr int kThreads = 4;
@@ -58,7 +49,8 @@ TEST(MutexTest, WhoeverWaitsSleepsAndEachIsWoken) {
     });
   }
   for (const std::atomic<pid_t>& id : ids) {
-    while (id == 0 || !Sleeps(id)) sched_yield();
+    testing::Await([&] { return id != 0; });
+    testing::AwaitAsleep(id);
   }
   EXPECT_EQ(had, 0);
   mu.Unlock();
