@@ -1,4 +1,4 @@
-"""Counts what .ci/run ran, and prints "N passed, N failed" as its last line; fails when anything failed.
+"""Counts what .ci/run ran, names what failed, and prints "N passed, N failed" as its last line; fails when any did.
 
 The directory named on the command line holds NAME.exit, the exit code of a step, and for `bazel test` NAME.json too,
 Bazel's build events. A test that reports its cases in test.xml counts case by case, any other as one.
@@ -8,6 +8,7 @@ import collections
 import json
 import pathlib
 import sys
+import textwrap
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
@@ -20,8 +21,8 @@ def case_outcome(case):
     return "passed"
 
 
-def count_test(result):
-    """Outcomes of one run of one test target, from its testResult event."""
+def count_test(label, result):
+    """Outcomes of one run of one test target, from its testResult event. Prints what failed."""
     passed = result["status"] in ("PASSED", "FLAKY")
     outcomes = collections.Counter()
     for output in result.get("testActionOutput", []):
@@ -30,11 +31,18 @@ def count_test(result):
                 tree = ElementTree.parse(urllib.parse.unquote(urllib.parse.urlparse(output["uri"]).path))
             except (OSError, ElementTree.ParseError):  # the test died before it wrote its report
                 continue
-            outcomes.update(case_outcome(case) for case in tree.iter("testcase"))
-    if not outcomes:
-        outcomes["passed" if passed else "failed"] = 1
-    elif not passed and not outcomes["failed"]:  # a crash, a time-out, a sanitizer's report at exit
+            for case in tree.iter("testcase"):
+                outcome = case_outcome(case)
+                outcomes[outcome] += 1
+                if outcome == "failed":
+                    print(f"{label}: {case.get('classname', '')}.{case.get('name')} failed:")
+                    for reason in [*case.iter("failure"), *case.iter("error")]:
+                        print(textwrap.indent(reason.get("message", ""), "    "))
+    if not passed and not outcomes["failed"]:  # a crash, a time-out, a sanitizer's report at exit
+        print(f"{label}: {result['status']}, though no case of it failed")
         outcomes["failed"] = 1
+    if not outcomes:
+        outcomes["passed"] = 1
     return outcomes
 
 
@@ -49,7 +57,9 @@ def count_bazel(path):
             key = event["id"]["testResult"]
             runs[key["label"], key.get("run"), key.get("shard")] = event["testResult"]
             unbuilt.discard(key["label"])
-    return sum(map(count_test, runs.values()), collections.Counter(failed=len(unbuilt)))
+    for label in unbuilt:
+        print(f"{label}: never ran")
+    return sum((count_test(key[0], result) for key, result in runs.items()), collections.Counter(failed=len(unbuilt)))
 
 
 def main():
