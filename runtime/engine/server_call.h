@@ -168,8 +168,9 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
     }
     return status;
   }
-  // What is attached to the answer goes before it. False: nobody waits for it any more; with an error in *status there
-  // is nothing of it on the way, and the call ends so.
+  // What is attached to the answer goes before it, and is held no longer here: a caller that has its answer finds the
+  // buffers free that it gives back, however slow this thread ends the call. False: nobody waits for it any more; with
+  // an error in *status there is nothing of it on the way, and the call ends so.
   template <class Send>
   bool SendAttached(absl::Status* status, const Send& send);
   // What came of a read: credit for the caller.
@@ -526,7 +527,8 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
     finished_at_ = CycleCount();
     if (message != nullptr) CountBytes(message->size);
   }
-  // The handler has returned: the caller hears first that its buffers are free, so that its next call can use them.
+  // The handler has returned: the caller hears that its buffers are free before it has its answer, so that its next
+  // call can use them.
   internal::AttachmentsAccess::DropIncoming(&context_);
   if (!cancelled()) {
     status = Ending(std::move(status));
@@ -558,8 +560,11 @@ bool SessionCall<W>::SendAttached(absl::Status* status, const Send& send) {
     status->Update(std::move(checked));
     return true;
   }
-  return SendAttachments(*attached, id_, passes_fds, std::min(session_->sender()->MaxFrame(0), kMaxFrameSize),
-                         session_->lent(), send) == SendResult::kSent;
+  const SendResult sent =
+      SendAttachments(*attached, id_, passes_fds, std::min(session_->sender()->MaxFrame(0), kMaxFrameSize),
+                      session_->lent(), send);
+  internal::AttachmentsAccess::DropOutgoing(&context_);
+  return sent == SendResult::kSent;
 }
 
 template <Wire W>
@@ -573,6 +578,7 @@ internal::Tried SessionCall<W>::TryFinish(const absl::Status& status, const inte
     ending.Update(CheckSendSize(session_->options(), sized->size));
   }
   if (!std::exchange(attached_sent_, true)) {
+    internal::AttachmentsAccess::DropIncoming(&context_);  // as in FinishWith
     SendAttached(&ending, [this](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
       session_->sender()->SendOrQueue(header, fill, nullptr, fd);
       return SendResult::kSent;

@@ -160,6 +160,33 @@ TEST_P(Conformance, AServiceMayFinishOnAnotherThread) {
   }
 }
 
+// Whoever has an answer, and has given its buffers back, finds them free, however long its call takes to end.
+TEST_P(Conformance, AnAnswersBuffersWaitForNoReactorToBeDone) {
+  if (server_elsewhere()) GTEST_SKIP() << "the service is in this process";
+  if (!mechanism().passes_fds) GTEST_SKIP() << "this transport copies";
+  Scripted service;
+  absl::Notification over;
+  std::vector<const uint8_t*> allocated;
+  service.chat = [&](CallbackServerContext* context) {
+    auto* const chat = new ScriptedChat;
+    chat->on_done = [&] { over.WaitForNotification(); };
+    const Buffer buffer = *context->AllocateBuffer(100'000);
+    allocated.push_back(buffer.data());
+    context->Attach(buffer);
+    chat->End(absl::OkStatus());
+    return chat;
+  };
+  const ScriptedServer server(&service, AddressForServer());
+  const Stub stub = StubOn(CreateChannel(server.address()));
+  for (int i = 0; i < 3; ++i) {
+    ClientContext context;
+    EXPECT_TRUE(stub->Chat(&context)->Finish().ok());
+    EXPECT_EQ(context.attachments().size(), 1u);
+  }
+  over.Notify();
+  EXPECT_EQ(allocated, std::vector<const uint8_t*>(3, allocated.front()));
+}
+
 // However the call ends before its time, its reactor hears of it once and finishes then.
 TEST_P(Conformance, AServiceHearsThatNobodyWaits) {
   if (server_elsewhere()) GTEST_SKIP() << "the service is in this process";

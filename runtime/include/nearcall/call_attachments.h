@@ -28,11 +28,13 @@ class CallAttachments {
   // with FAILED_PRECONDITION.
   void AttachFd(int fd);
 
-  // What has come.
+  // What has come. A ServerContext has it until its handler returns, or its reactor calls Finish: then the caller is
+  // given back what nobody holds a handle of. Until then the reference is good.
   const std::vector<Buffer>& attachments() const;
   size_t attached_fd_count() const;
   // The `index`-th file descriptor, which is the caller's from now on; -1 if there is none, or it was taken before.
-  // Those that nobody takes are closed: with a ClientContext, or when the call of a ServerContext is over.
+  // Those that nobody takes are closed: with a ClientContext, or when the handler of a ServerContext returns or its
+  // reactor calls Finish.
   int TakeAttachedFd(size_t index);
 
  protected:

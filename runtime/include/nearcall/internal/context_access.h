@@ -27,8 +27,12 @@ class AttachmentsAccess {
   static void DropIncoming(CallAttachments* call) {
     if (call->incoming_ != nullptr) call->incoming_.reset();
   }
-  static void Drop(CallAttachments* call) {
+  // They are on their way.
+  static void DropOutgoing(CallAttachments* call) {
     if (call->outgoing_ != nullptr) call->outgoing_.reset();
+  }
+  static void Drop(CallAttachments* call) {
+    DropOutgoing(call);
     DropIncoming(call);
   }
 };
