@@ -68,7 +68,7 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
         reactor_(options.spin),
         backoff_(options.initial_backoff),
         async_(
-            &reactor_, [this] { return Usable() != nullptr; },
+            &reactor_, [this] { return LooksReady(); },
             [this](AsyncCall* call) { return Connection(call->context(), call->deadline()); }, &MayRetry) {
     reactor_.set_on_unsent([this] { async_.KeepPolling(); });
   }
@@ -119,6 +119,11 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
     internal::MutexLock lock(&connection_mu_);
     if (connection_ == connection) connection_ = nullptr;
     return nullptr;
+  }
+  // Whether there is one, as far as a look can tell.
+  bool LooksReady() {
+    reactor_.PeekIfQuiet();
+    return Usable() != nullptr;
   }
   // One attempt to connect, with mu_ given up meanwhile.
   absl::Status Dial(int64_t deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -241,7 +246,7 @@ absl::Status ConnectingChannel::Dial(int64_t deadline) {
 
 ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
   if (inherited() || !unusable_.ok()) return ConnectivityState::kShutdown;
-  if (Usable() != nullptr) return ConnectivityState::kReady;
+  if (LooksReady()) return ConnectivityState::kReady;
   absl::MutexLock lock(&mu_);
   if (dialing_) return ConnectivityState::kConnecting;
   if (try_to_connect && MonotonicNanos() >= next_attempt_) {
@@ -257,7 +262,7 @@ ConnectivityState ConnectingChannel::GetState(bool try_to_connect) {
 bool ConnectingChannel::WaitForConnected(absl::Time deadline) {
   ClientContext context;
   context.set_wait_for_ready(true);
-  return !inherited() && Connect(&context, MonotonicAt(deadline)).ok();
+  return !inherited() && (LooksReady() || Connect(&context, MonotonicAt(deadline)).ok());
 }
 
 absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, ClientContext* context,

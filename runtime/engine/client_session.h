@@ -48,7 +48,8 @@ class ClientSession final : public ClientConnection,
  public:
   // To be handed to `reactor` (Reactor::Add) right away; the reactor must outlive the session.
   ClientSession(std::unique_ptr<W> wire, Reactor* reactor, SessionOptions options)
-      : wire_(std::move(wire)),
+      : ClientConnection(options.peer),
+        wire_(std::move(wire)),
         reactor_(reactor),
         options_(std::move(options)),
         sender_(wire_.get(), reactor, this, options_.max_backlog_bytes),
@@ -60,8 +61,6 @@ class ClientSession final : public ClientConnection,
   ~ClientSession() override { CloseBuffers(); }
 
   // --- ClientConnection ---
-  const std::shared_ptr<const Peer>& peer() const override { return options_.peer; }
-  bool usable() override;
   CallOutcome Unary(const internal::Method& method, ClientContext* context, internal::OutMessage request,
                     internal::InMessage response, int64_t deadline) override;
   CallOutcome OneWay(const internal::Method& method, ClientContext* context, internal::OutMessage request,
@@ -108,6 +107,11 @@ class ClientSession final : public ClientConnection,
   // Sends what is attached to it, which goes before it.
   SendResult SendAttached(const internal::OutgoingAttachments& attached, ClientContext* context, uint32_t id,
                           int64_t deadline);
+  // Nobody polls an idle connection: what has become of it meanwhile shows in a look. False: it is of no use any more.
+  bool StillUsable() {
+    reactor_->PeekIfQuiet();
+    return usable();
+  }
   // The outcome of a call whose request was not sent.
   CallOutcome NotSent(SendResult result, const ClientContext& context, absl::Status error);
   // The end of a call that was sent, finished or not: its outcome, and its slot back.
@@ -154,21 +158,14 @@ class ClientSession final : public ClientConnection,
   Calls calls_;
   internal::Mutex one_way_mu_;
   std::deque<std::unique_ptr<OneWayCall>> one_ways_ ABSL_GUARDED_BY(one_way_mu_);  // the oldest first
-  // No new calls: the server said so, or the connection is closed. A hint; relaxed.
-  std::atomic<bool> draining_{false};
-  std::atomic<bool> closed_{false};
+  bool caller_served_ = false;         // the poller's: a call is over whose thread is awake
+  std::atomic<bool> draining_{false};  // the server has said so; relaxed
+  bool closed_ = false;                // the poller's
   // Which method numbers the server knows already, a bit each. A bit is set after the frame that announces it was sent.
   std::array<std::atomic<uint64_t>, (kMaxMethodNumber + 1) / 64> announced_{};
 };
 
 // --- Sending ---
-
-template <Wire W>
-bool ClientSession<W>::usable() {
-  // Nobody polls an idle connection: what has become of it meanwhile shows in a look.
-  reactor_->PeekIfQuiet();
-  return !draining_.load(std::memory_order_relaxed) && !closed_.load(std::memory_order_relaxed);
-}
 
 template <Wire W>
 SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call,
@@ -295,6 +292,8 @@ void ClientSession<W>::SendCancel(uint32_t id) {
 template <Wire W>
 CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContext* context,
                                     internal::OutMessage request, internal::InMessage response, int64_t deadline) {
+  // A call that is lost in a ring, unread, is made again by itself: that is not worth a look at the clock.
+  if (!W::kTellsWhatWasRead && !StillUsable()) return NotSent(SendResult::kClosed, *context, absl::OkStatus());
   const SizedMessage out(request);
   absl::Status error = CheckSendSize(options_, out.size);
   if (!error.ok()) return {std::move(error), false};
@@ -352,6 +351,7 @@ std::unique_ptr<typename ClientSession<W>::OneWayCall> ClientSession<W>::TakeOne
 template <Wire W>
 CallOutcome ClientSession<W>::OneWay(const internal::Method& method, ClientContext* context,
                                      internal::OutMessage request, int64_t deadline) {
+  if (!StillUsable()) return NotSent(SendResult::kClosed, *context, absl::OkStatus());
   const SizedMessage out(request);
   absl::Status error = CheckSendSize(options_, out.size);
   if (!error.ok()) return {std::move(error), false};
@@ -374,6 +374,7 @@ CallOutcome ClientSession<W>::OneWay(const internal::Method& method, ClientConte
 template <Wire W>
 CallOutcome ClientSession<W>::StartUnary(const internal::Method& method, PendingCall* call,
                                          internal::OutMessage request, int64_t deadline) {
+  if (!StillUsable()) return NotSent(SendResult::kClosed, *call->context, absl::OkStatus());
   const SizedMessage out(request);
   absl::Status error = CheckSendSize(options_, out.size);
   if (!error.ok()) return {std::move(error), false};
@@ -435,6 +436,7 @@ Polled ClientSession<W>::Poll() {
           OnClosed(DisconnectedStatus());
           return Polled::kFinished;
         }
+        if (std::exchange(caller_served_, false)) return Polled::kProgress;  // it goes on, without one more look
     }
   }
   return Polled::kProgress;
@@ -470,6 +472,7 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
     }
     case FrameKind::kGoAway:
       draining_.store(true, std::memory_order_relaxed);
+      SetUnusable();
       return true;
     case FrameKind::kPing:
       return pings_.Answer(frame, &sender_);
@@ -643,7 +646,8 @@ bool ClientSession<W>::OnHeaders(const Frame& frame) {
 
 template <Wire W>
 void ClientSession<W>::OnClosed(absl::Status why) {
-  if (closed_.exchange(true, std::memory_order_relaxed)) return;
+  if (std::exchange(closed_, true)) return;
+  SetUnusable();
   sender_.Close();  // from here on no request is sent: every call knows its position, or never gets one
   CloseBuffers();
   calls_.DeliverToAll(
@@ -662,6 +666,7 @@ void ClientSession<W>::OnClosed(absl::Status why) {
 template <Wire W>
 void ClientSession<W>::Notify(PendingCall* call) {
   NEARCALL_STEP("client.notify");
+  if (call->observer == nullptr && !call->spot.asleep()) caller_served_ = true;
   call->spot.Notify();
   call->writer_spot.Notify();
   sender_.WakeWaiting();

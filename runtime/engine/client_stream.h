@@ -258,6 +258,10 @@ std::unique_ptr<internal::ClientCall> ClientSession<W>::StartStream(const intern
                                                                     ClientContext* context, int64_t deadline,
                                                                     std::shared_ptr<const void> owner,
                                                                     CallObserver* observer, CallOutcome* outcome) {
+  if (!StillUsable()) {
+    *outcome = NotSent(SendResult::kClosed, *context, absl::OkStatus());
+    return nullptr;
+  }
   auto stream =
       std::make_unique<ClientStream<W>>(this->shared_from_this(), std::move(owner), context, deadline, observer);
   *outcome = stream->Begin(method);

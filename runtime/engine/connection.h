@@ -1,8 +1,10 @@
 #ifndef NEARCALL_RUNTIME_ENGINE_CONNECTION_H_
 #define NEARCALL_RUNTIME_ENGINE_CONNECTION_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,14 +34,15 @@ struct CallOutcome {
 // Threads: thread-safe.
 class ClientConnection {
  public:
+  explicit ClientConnection(std::shared_ptr<const Peer> peer) : peer_(std::move(peer)) {}
   virtual ~ClientConnection() = default;
 
   // Who is at the other end; constant.
-  virtual const std::shared_ptr<const Peer>& peer() const = 0;
+  const std::shared_ptr<const Peer>& peer() const { return peer_; }
 
   // Whether new calls may be made on it. False once it is closed or the server asked for no more calls. The answer is a
   // hint: a call that finds out later says so with may_retry.
-  virtual bool usable() = 0;
+  bool usable() const { return usable_.load(std::memory_order_relaxed); }
 
   // Makes a call and blocks until it is over, or until `deadline` on the monotonic clock.
   virtual CallOutcome Unary(const internal::Method& method, ClientContext* context, internal::OutMessage request,
@@ -67,6 +70,13 @@ class ClientConnection {
 
   // Ends the connection: calls in progress fail with UNAVAILABLE.
   virtual void Close() = 0;
+
+ protected:
+  void SetUnusable() { usable_.store(false, std::memory_order_relaxed); }
+
+ private:
+  const std::shared_ptr<const Peer> peer_;
+  std::atomic<bool> usable_{true};
 };
 
 }  // namespace nearcall

@@ -186,8 +186,8 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   bool Drive();
   void DriveOnWorker();
   void ReleaseFrame();
-  // How long the handler's own code took, in cycles: from `began` to its answer. What sending that takes is not its
-  // doing, and a caller that is woken may well get this CPU first.
+  // How long the handler's own code took in a run that is timed, in cycles: from `began` to its answer. What sending
+  // that takes is not its doing, and a caller that is woken may well get this CPU first.
   uint64_t TimeOfRun(uint64_t began) const {
     const uint64_t took = (finished_in_run_ ? finished_at_ : CycleCount()) - began;
     return took - std::min(took, CyclesIn(bytes_in_run_ / kBytesPerNano));
@@ -207,7 +207,8 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   bool metadata_sent_ = false;
   bool counted_ = false;
   uint64_t bytes_in_run_ = 0;
-  uint64_t finished_at_ = 0;
+  bool timed_ = true;         // the run
+  uint64_t finished_at_ = 0;  // if it is
   std::atomic<bool> answering_{false};
 
   // Of an inline run.
@@ -266,16 +267,18 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   payload_ = payload;
   payload_size_ = size;
   holds_frame_ = true;
+  ServedMethod* const method = method_;
+  const bool timed = method->inline_runs.TimeThis();
+  timed_ = timed;
   if (payload == nullptr) ReleaseFrame();  // nothing to read here: the handler may wait for its messages right away
   SessionCall*& running = RunningOnThisThread();
   SessionCall* const outer = std::exchange(running, this);
-  ServedMethod* const method = method_;
   ServerSession<W>* const session = session_;
-  const uint64_t began = CycleCount();
+  const uint64_t began = timed ? CycleCount() : 0;
   NEARCALL_STEP("server.run");
   method->handler->Run(this);
   NEARCALL_STEP("server.ran");
-  const bool was_long = TimeOfRun(began) > CyclesIn(kLongRunNanos);
+  const bool was_long = timed && TimeOfRun(began) > CyclesIn(InlineRuns::kLongRunNanos);
   running = outer;
   // If Finish was called on another thread it may be the second end in no time: `this` is used with care from here on.
   if (holds_frame_) ReleaseFrame();  // the handler never read
@@ -283,6 +286,7 @@ bool SessionCall<W>::RunInline(const uint8_t* payload, size_t size) {
   const bool still_poller = session->core()->reactor()->role()->EndLease(lease);
   session->core()->workers()->Leave();
   if (was_long) method->TookLong();
+  if (still_poller) session->core()->inline_runs()->Ended(&method->inline_runs, timed, CycleCount());
   if (finished_in_run_ || SecondEnd()) {
     if (still_poller) {
       session->Recycle(this);
@@ -307,6 +311,7 @@ void SessionCall<W>::RunOnWorker() {
   if (driven()) return DriveOnWorker();
   SessionCall*& running = RunningOnThisThread();
   SessionCall* const outer = std::exchange(running, this);
+  timed_ = true;
   const uint64_t began = CycleCount();
   if (context_.IsCancelled()) {
     Finish(absl::DeadlineExceededError("the call was over before its turn came"));  // nobody waits: nobody need work
@@ -336,7 +341,7 @@ void SessionCall<W>::StartDriving(std::shared_ptr<internal::ServerDriver> driver
   if (holds_frame_) ReleaseFrame();
   driver_ = std::move(driver);
   if (!Drive()) return;
-  finished_at_ = CycleCount();
+  if (timed_) finished_at_ = CycleCount();
   finished_in_run_ = true;
 }
 
@@ -386,12 +391,14 @@ bool SessionCall<W>::DriveInline() {
   ServedMethod* const method = method_;
   ServerSession<W>* const session = session_;
   PollerRole::Lease lease;
+  const bool timed = method->inline_runs.TimeThis();
   reactor->role()->BeginLease(&lease, method);
-  const uint64_t began = CycleCount();
+  const uint64_t began = timed ? CycleCount() : 0;
   const bool over = Drive();
-  const bool was_long = CycleCount() - began > CyclesIn(kLongRunNanos);
+  const uint64_t now = CycleCount();
   const bool still_poller = reactor->role()->EndLease(&lease);
-  if (was_long) method->TookLong();
+  if (timed && now - began > CyclesIn(InlineRuns::kLongRunNanos)) method->TookLong();
+  if (still_poller) session->core()->inline_runs()->Ended(&method->inline_runs, timed, now);
   if (over && SecondEnd()) {
     if (still_poller) {
       session->Recycle(this);
@@ -524,7 +531,7 @@ template <Wire W>
 void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message) {
   const bool in_run = RunningOnThisThread() == this;
   if (in_run) {
-    finished_at_ = CycleCount();
+    if (timed_) finished_at_ = CycleCount();
     if (message != nullptr) CountBytes(message->size);
   }
   // The handler has returned: the caller hears that its buffers are free before it has its answer, so that its next
@@ -560,9 +567,8 @@ bool SessionCall<W>::SendAttached(absl::Status* status, const Send& send) {
     status->Update(std::move(checked));
     return true;
   }
-  const SendResult sent =
-      SendAttachments(*attached, id_, passes_fds, std::min(session_->sender()->MaxFrame(0), kMaxFrameSize),
-                      session_->lent(), send);
+  const SendResult sent = SendAttachments(
+      *attached, id_, passes_fds, std::min(session_->sender()->MaxFrame(0), kMaxFrameSize), session_->lent(), send);
   internal::AttachmentsAccess::DropOutgoing(&context_);
   return sent == SendResult::kSent;
 }

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "nearcall/server.h"
 #include "runtime/engine/admission.h"
+#include "runtime/engine/inline_runs.h"
 #include "runtime/engine/pollable.h"
 #include "runtime/engine/poller_role.h"
 #include "runtime/engine/reactor.h"
@@ -25,9 +26,6 @@ namespace nearcall {
 // How many short runs on a worker bring a method whose handler took long back to the poller, and what counts as short.
 inline constexpr int kLongRuns = 64;
 inline constexpr uint64_t kShortRunNanos = 50'000;
-// A handler on the poller's thread that takes this long (a tenth of a millisecond, give or take the CPU) goes to a
-// worker next time: it holds up every connection.
-inline constexpr uint64_t kLongRunNanos = 100'000;
 // Bytes that a handler may move meanwhile, in its messages: that time does not count.
 inline constexpr uint64_t kBytesPerNano = 2;
 
@@ -42,6 +40,7 @@ struct ServedMethod final : PollerRole::LeaseObserver {
   internal::MethodHandler* handler;
   // Calls that are to run on a worker rather than on the poller: its handler has taken long lately. A hint; relaxed.
   std::atomic<int> long_runs{0};
+  InlineRuns::Method inline_runs;
 };
 
 // A connection as the server as a whole sees it.
@@ -67,6 +66,7 @@ class ServerCore {
   const ServerOptions& options() const { return options_; }
   Reactor* reactor() { return &reactor_; }
   WorkerPool* workers() { return &workers_; }
+  InlineRuns* inline_runs() { return &inline_runs_; }
 
   // Before the server starts. ALREADY_EXISTS for a method that another service has. `handler_of` says what serves a
   // method.
@@ -113,6 +113,7 @@ class ServerCore {
   Admissions admissions_;  // outlives the connections, which the reactor has
   Reactor reactor_;
   WorkerPool workers_;
+  InlineRuns inline_runs_;
   absl::flat_hash_map<std::string, std::unique_ptr<ServedMethod>> methods_;
   std::unique_ptr<ServedMethod> generic_method_;
   absl::flat_hash_set<ServerConnection*> connections_;

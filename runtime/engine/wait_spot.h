@@ -24,6 +24,10 @@ class WaitSpot final : private internal::Cancellable {
   // With a context, ClientContext::TryCancel wakes the waiter too.
   explicit WaitSpot(ClientContext* context = nullptr) : context_(context) {}
 
+  // Whether the waiter sleeps; a hint.
+  bool asleep() const {
+    return parker_.load(std::memory_order_relaxed) != nullptr || reactor_.load(std::memory_order_relaxed) != nullptr;
+  }
   // Wakes the waiter if it sleeps.
   void Notify() {
     if (Parker* parker = parker_.load(std::memory_order_seq_cst)) parker->Unpark();

@@ -103,6 +103,7 @@ class StreamWire {
 
   void Shutdown();
   absl::Status status() const { return status_; }
+  static constexpr bool kTellsWhatWasRead = false;
   // Whether the peer took what lies in the kernel's buffers cannot be known.
   bool PeerHasRead(uint64_t /*position*/) const { return true; }
 

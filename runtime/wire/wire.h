@@ -87,6 +87,7 @@ struct ReceivedFd {
 //                    only.
 //   PeerHasRead(p)   After the Wire is closed: whether the peer may have read the frame that ended at send position `p`
 //                    (sent_bytes() right after its Commit). A Wire that cannot know says true.
+//   kTellsWhatWasRead  Whether it can know.
 template <class W>
 concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint32_t mask, Frame* frame, WatchedFd* fds,
                         uint64_t position, const internal::SharedFd& fd, FdPassing passing) {
@@ -116,6 +117,7 @@ concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint
   { wire.Shutdown() } -> std::same_as<void>;
   { const_wire.status() } -> std::same_as<absl::Status>;
   { const_wire.PeerHasRead(position) } -> std::same_as<bool>;
+  { W::kTellsWhatWasRead } -> std::convertible_to<bool>;
 };
 
 inline constexpr int kMaxWatchedFds = 2;

@@ -53,6 +53,7 @@ class InprocWire {
 
   void Shutdown();
   absl::Status status() const;
+  static constexpr bool kTellsWhatWasRead = true;
   bool PeerHasRead(uint64_t position) const;
 
  private:

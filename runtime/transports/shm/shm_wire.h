@@ -130,6 +130,7 @@ class ShmWire {
 
   void Shutdown();
   absl::Status status() const { return status_; }
+  static constexpr bool kTellsWhatWasRead = true;
   bool PeerHasRead(uint64_t position) const {
     return peer_control_->read_position.load(std::memory_order_acquire) >= position;
   }
