@@ -158,7 +158,7 @@ class ClientSession final : public ClientConnection,
   Calls calls_;
   internal::Mutex one_way_mu_;
   std::deque<std::unique_ptr<OneWayCall>> one_ways_ ABSL_GUARDED_BY(one_way_mu_);  // the oldest first
-  bool caller_served_ = false;         // the poller's: a call is over whose thread is awake
+  bool caller_served_ = false;         // the poller's: a call is over whose thread waits for it, awake
   std::atomic<bool> draining_{false};  // the server has said so; relaxed
   bool closed_ = false;                // the poller's
   // Which method numbers the server knows already, a bit each. A bit is set after the frame that announces it was sent.
@@ -298,6 +298,7 @@ CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContex
   absl::Status error = CheckSendSize(options_, out.size);
   if (!error.ok()) return {std::move(error), false};
   PendingCall call(context, response);
+  call.awaited = true;
   const Calls::Ticket ticket = calls_.Claim(&call);
   if (ticket.id == 0) return {TooManyCalls(options_), false};
   const SendResult sent = SendRequest(method, context, &call, ticket.id, &out, deadline, &error);
@@ -436,7 +437,7 @@ Polled ClientSession<W>::Poll() {
           OnClosed(DisconnectedStatus());
           return Polled::kFinished;
         }
-        if (std::exchange(caller_served_, false)) return Polled::kProgress;  // it goes on, without one more look
+        if (W::kDearLook && std::exchange(caller_served_, false)) return Polled::kProgress;
     }
   }
   return Polled::kProgress;
@@ -666,7 +667,7 @@ void ClientSession<W>::OnClosed(absl::Status why) {
 template <Wire W>
 void ClientSession<W>::Notify(PendingCall* call) {
   NEARCALL_STEP("client.notify");
-  if (call->observer == nullptr && !call->spot.asleep()) caller_served_ = true;
+  if (call->awaited && !call->spot.asleep()) caller_served_ = true;
   call->spot.Notify();
   call->writer_spot.Notify();
   sender_.WakeWaiting();

@@ -70,6 +70,8 @@ struct ReceivedFd {
 // itself on a violation, and hands every header through ValidateHeader.
 //   Receive(&frame)  The next frame. Its payload is valid until Release.
 //   Release()        Done with the frame: to be called once for each.
+//   kDearLook        Whether it costs time, after a frame, to look for one that has not come yet: a cache line that the
+//                    peer writes. For whoever has what it waits for.
 //   trusted()        Whether payloads may be parsed where they lie: the peer cannot change them, or is the same user.
 //
 // Sleeping.
@@ -118,6 +120,7 @@ concept Wire = requires(W wire, const W const_wire, size_t size, bool flag, uint
   { const_wire.status() } -> std::same_as<absl::Status>;
   { const_wire.PeerHasRead(position) } -> std::same_as<bool>;
   { W::kTellsWhatWasRead } -> std::convertible_to<bool>;
+  { W::kDearLook } -> std::convertible_to<bool>;
 };
 
 inline constexpr int kMaxWatchedFds = 2;

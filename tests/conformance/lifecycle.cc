@@ -205,6 +205,33 @@ TEST_P(Conformance, AServerGoesWithIdleClientsConnected) {
   }
 }
 
+// Nobody looks at an idle connection: the next call finds out that it has ended, and is made on a new one.
+TEST_P(Conformance, AnIdleChannelFindsTheNextServer) {
+  if (!mechanism().clean_restarts) GTEST_SKIP() << "the transport may lose a call to a server that has ended";
+  TestServer* server = StartServer();
+  const std::string address = server->addresses().front();
+  const Stub stub = StubOn(CreateChannel(address));
+  for (const bool streaming : {false, true}) {
+    ExpectServes(stub.get());
+    EndServer(server);
+    server = StartServerOn(address);
+    absl::SleepFor(absl::Milliseconds(2));  // idle is what was not used for one
+    if (streaming) {
+      ClientContext context;
+      const auto stream = stub->Chat(&context);
+      Payload message;
+      EXPECT_TRUE(stream->Write(PayloadOf(10)));
+      EXPECT_TRUE(stream->Read(&message));
+      EXPECT_TRUE(stream->WritesDone());
+      const absl::Status status = stream->Finish();
+      EXPECT_TRUE(status.ok()) << status;
+    } else {
+      const absl::Status status = stub->Echo(PayloadOf(10)).status();
+      EXPECT_TRUE(status.ok()) << status;
+    }
+  }
+}
+
 TEST_P(Conformance, AServerThatNobodyCalledGoes) {
   for (int i = 0; i < 5; ++i) EndServer(StartServer());
 }

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "nearcall/nearcall.h"
 #include "protos/testing/features.nearcall.h"
@@ -90,6 +91,20 @@ TEST_P(MethodOptions, OneWayCallsSurviveTheirServersEnd) {
     const absl::StatusOr<Notes> notes = stub->GetNotes(Empty());  // which may meet the old one's end, too
     return notes.ok() && notes->taken() >= 1;
   });
+}
+
+// Nobody hears of one that is lost: the connection's end must show before it is sent.
+TEST_P(MethodOptions, OneWayCallsFindTheNextServer) {
+  TestServer* const server = StartServer();
+  const std::string address = server->addresses().front();
+  const auto stub = Features::NewStub(CreateChannel(address));
+  EXPECT_EQ(stub->TakeNote(Note()).status(), absl::OkStatus());
+  EndServer(server);
+  StartServerOn(address);
+  absl::SleepFor(absl::Milliseconds(2));  // idle is what was not used for one
+  EXPECT_EQ(stub->TakeNote(Note()).status(), absl::OkStatus());
+  const auto other = Features::NewStub(CreateChannel(address));
+  Await([&] { return GetNotes(other.get()).taken() == 1; });
 }
 
 TEST_P(MethodOptions, AsyncOneWayCallsSayHowTheyEnded) {

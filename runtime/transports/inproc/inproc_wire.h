@@ -41,6 +41,7 @@ class InprocWire {
 
   Received Receive(Frame* frame);
   void Release() {}
+  static constexpr bool kDearLook = false;
   bool trusted() const { return true; }
 
   bool PrepareSleep();

@@ -116,6 +116,7 @@ class ShmWire {
     if (head_ >= announce_at_) Announce();
   }
 
+  static constexpr bool kDearLook = true;
   bool trusted() const { return trusted_; }
 
   bool PrepareSleep();
