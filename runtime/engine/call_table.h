@@ -46,12 +46,12 @@ class CallTable {
   // Claims a slot, unless max_calls are open.
   Ticket Claim(Call* call) {
     // A thread comes back to the slot that it used last; threads rarely meet.
-    const uint32_t hint = ThreadHint() < max_calls_ ? ThreadHint() : 0;
-    for (uint32_t i = 0; i < max_calls_; ++i) {
-      const Ticket ticket = ClaimSlot(hint + i < max_calls_ ? hint + i : hint + i - max_calls_, call);
+    uint32_t& hint = ThreadHint();
+    if (hint < max_calls_) {
+      const Ticket ticket = ClaimSlot(hint, call);
       if (ticket.id != 0) return ticket;
     }
-    return Ticket{};
+    return ClaimAnySlot(hint, call);
   }
 
   // Whether the call was delivered its end. By the call's owner.
@@ -165,6 +165,18 @@ class CallTable {
     return true;
   }
 
+  // The first free slot behind `hint`, which it then is.
+  Ticket ClaimAnySlot(uint32_t& hint, Call* call) {
+    const uint32_t first = hint < max_calls_ ? hint : 0;
+    for (uint32_t i = 0; i < max_calls_; ++i) {
+      const uint32_t index = first + i < max_calls_ ? first + i : first + i - max_calls_;
+      const Ticket ticket = ClaimSlot(index, call);
+      if (ticket.id == 0) continue;
+      hint = index;
+      return ticket;
+    }
+    return Ticket{};
+  }
   // No ticket where the slot is another call's.
   Ticket ClaimSlot(uint32_t index, Call* call) {
     Slot& slot = SlotAt(index);
@@ -174,7 +186,6 @@ class CallTable {
     if (!slot.state.compare_exchange_strong(state, next | kClaiming, std::memory_order_acquire)) return Ticket{};
     slot.call = call;
     slot.state.store(next | kWaiting, std::memory_order_release);  // pairs with Deliver's acquire
-    ThreadHint() = index;
     return Ticket{IdOf(next, index), &slot};
   }
 

@@ -104,6 +104,23 @@ class ClientSession final : public ClientConnection,
   // Sends a request with its head, and with the message if there is one.
   SendResult SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call, uint32_t id,
                          const SizedMessage* request, int64_t deadline, absl::Status* error);
+  // Any other than the usual one: of a method that the server knows by number, one message that fits a frame, nothing
+  // else but a deadline.
+  SendResult SendUnusualRequest(const internal::Method& method, ClientContext* context, PendingCall* call, uint32_t id,
+                                const SizedMessage* request, int64_t deadline, absl::Status* error);
+  // Writes how long there is until `deadline`, if there is one, as requests begin. What comes after it.
+  static uint8_t* FillTimeout(int64_t deadline, uint8_t* to) {
+    if (deadline == kNever) return to;
+    const int64_t left = std::max<int64_t>(deadline - MonotonicNanos(), 0);
+    std::memcpy(to, &left, sizeof left);
+    return to + sizeof left;
+  }
+  static size_t TimeoutSize(int64_t deadline) { return deadline == kNever ? 0 : sizeof(uint64_t); }
+  // Whether the server knows the method by its number.
+  bool IsAnnounced(uint32_t number) const {
+    if (number > kMaxMethodNumber) return false;
+    return (announced_[number / 64].load(std::memory_order_relaxed) >> (number % 64) & 1) != 0;
+  }
   // Sends what is attached to it, which goes before it.
   SendResult SendAttached(const internal::OutgoingAttachments& attached, ClientContext* context, uint32_t id,
                           int64_t deadline);
@@ -171,6 +188,33 @@ template <Wire W>
 SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call,
                                          uint32_t id, const SizedMessage* request, int64_t deadline,
                                          absl::Status* error) {
+  const bool usual = request != nullptr && method.type() == internal::MethodType::kUnary &&
+                     IsAnnounced(method.number()) && internal::ClientContextAccess::metadata(*context).empty() &&
+                     internal::AttachmentsAccess::outgoing(*context) == nullptr;
+  if (!usual) return SendUnusualRequest(method, context, call, id, request, deadline, error);
+  const size_t payload = TimeoutSize(deadline) + request->size;
+  if (kHeaderSize + payload > sender_.MaxFrame(payload)) {
+    return SendUnusualRequest(method, context, call, id, request, deadline, error);
+  }
+  FrameHeader header{};
+  header.kind = static_cast<uint8_t>(FrameKind::kRequest);
+  header.flags = frame_flags::kHasMessage | frame_flags::kEndStream;
+  if (deadline != kNever) header.flags |= frame_flags::kHasTimeout;
+  header.detail = static_cast<uint16_t>(method.number());
+  header.call = id;
+  header.size = static_cast<uint32_t>(kHeaderSize + payload);
+  NEARCALL_STEP("client.request");
+  const SendResult sent = sender_.Send(
+      header, [&](uint8_t* to) { request->message.SerializeTo(FillTimeout(deadline, to)); }, deadline,
+      [context] { return internal::ClientContextAccess::cancelled(*context); }, &call->position, context);
+  NEARCALL_STEP("client.request.sent");
+  return sent;
+}
+
+template <Wire W>
+SendResult ClientSession<W>::SendUnusualRequest(const internal::Method& method, ClientContext* context,
+                                                PendingCall* call, uint32_t id, const SizedMessage* request,
+                                                int64_t deadline, absl::Status* error) {
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kRequest);
   header.call = id;
@@ -179,8 +223,7 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
   // The method: by number if the server knows it, with its name otherwise.
   const uint32_t number = method.number();
   const bool numbered = number <= kMaxMethodNumber;
-  const uint64_t bit = uint64_t{1} << (number % 64);
-  const bool known = numbered && (announced_[number / 64].load(std::memory_order_relaxed) & bit) != 0;
+  const bool known = IsAnnounced(number);
   if (numbered) header.detail = static_cast<uint16_t>(number);
   const Metadata& metadata = internal::ClientContextAccess::metadata(*context);
   std::string head;
@@ -196,9 +239,8 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
     header.extra = static_cast<uint32_t>(head.size());
   }
 
-  const size_t timeout_size = deadline == kNever ? 0 : sizeof(uint64_t);
-  if (timeout_size != 0) header.flags |= frame_flags::kHasTimeout;
-  size_t payload = timeout_size + head.size();
+  if (deadline != kNever) header.flags |= frame_flags::kHasTimeout;
+  size_t payload = TimeoutSize(deadline) + head.size();
   const bool inline_message =
       request != nullptr && kHeaderSize + payload + request->size <= sender_.MaxFrame(payload + request->size);
   if (inline_message) {
@@ -209,11 +251,7 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
 
   const auto aborted = [&] { return internal::ClientContextAccess::cancelled(*context); };
   const auto fill = [&](uint8_t* to) {
-    if (timeout_size != 0) {
-      const int64_t left = std::max<int64_t>(deadline - MonotonicNanos(), 0);
-      std::memcpy(to, &left, sizeof left);
-      to += sizeof left;
-    }
+    to = FillTimeout(deadline, to);
     if (!head.empty()) {
       std::memcpy(to, head.data(), head.size());
       to += head.size();
@@ -233,7 +271,7 @@ SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientC
     NEARCALL_STEP("client.request.sent");
   }
   if (result == SendResult::kSent && numbered && !known) {
-    announced_[number / 64].fetch_or(bit, std::memory_order_relaxed);
+    announced_[number / 64].fetch_or(uint64_t{1} << (number % 64), std::memory_order_relaxed);
   }
   if (result != SendResult::kSent && attached != nullptr) SendCancel(id);  // the server forgets what it has of them
   if (result != SendResult::kSent || request == nullptr || inline_message) return result;
