@@ -197,6 +197,7 @@ class Sender {
       const std::string& frame = backlog_.front();
       uint8_t* const room = wire_->Claim(frame.size());
       if (room == nullptr) {
+        if (progress) Flush();  // whoever is to make room may be asleep
         CountUnsent();
         return progress;
       }

@@ -80,6 +80,15 @@ TEST_F(SenderTest, TheBacklogHasALimitInFrames) {
   sender_->Close();
 }
 
+// What the Wire takes of a backlog is sent also where that is not all: whoever is to make room for the rest must see it.
+TEST_F(SenderTest, ABacklogOfMoreThanTheWireTakesGoesOut) {
+  Sender<StreamWire> sender(wire_.get(), &reactor_, this, /*max_backlog_bytes=*/1'000'000);
+  ASSERT_EQ(FillBacklog(&sender, 1000), 1000u);
+  while (Read() != 0) sender.Service();
+  EXPECT_EQ(FillBacklog(&sender, 1000), 1000u) << "something of it is still here";
+  sender.Close();
+}
+
 TEST_F(SenderTest, WhatIsHeldGoesWithTheNextFrame) {
   Send(84, /*hold=*/true);
   Send(84, /*hold=*/true);
