@@ -80,7 +80,7 @@ TEST_F(SenderTest, TheBacklogHasALimitInFrames) {
   sender_->Close();
 }
 
-// What the Wire takes of a backlog is sent also where that is not all: whoever is to make room for the rest must see it.
+// What the Wire takes of a backlog is sent also where that is not all: who is to make room for the rest must see it.
 TEST_F(SenderTest, ABacklogOfMoreThanTheWireTakesGoesOut) {
   Sender<StreamWire> sender(wire_.get(), &reactor_, this, /*max_backlog_bytes=*/1'000'000);
   ASSERT_EQ(FillBacklog(&sender, 1000), 1000u);
