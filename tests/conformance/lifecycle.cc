@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/time/clock.h"
 #include "tests/conformance/conformance.h"
+#include "tests/testing/fault.h"
 #include "tests/testing/process.h"
 
 namespace nearcall::testing {
@@ -208,6 +209,9 @@ TEST_P(Conformance, AServerGoesWithIdleClientsConnected) {
 // Nobody looks at an idle connection: the next call finds out that it has ended, and is made on a new one.
 TEST_P(Conformance, AnIdleChannelFindsTheNextServer) {
   if (!mechanism().clean_restarts) GTEST_SKIP() << "the transport may lose a call to a server that has ended";
+  if (FaultInForce() == Fault::kOneByte || FaultInForce() == Fault::kFewBytes) {
+    GTEST_SKIP() << "a look reads too little to find out";
+  }
   TestServer* server = StartServer();
   const std::string address = server->addresses().front();
   const Stub stub = StubOn(CreateChannel(address));
