@@ -166,12 +166,16 @@ TEST_P(Conformance, AnAnswersBuffersWaitForNoReactorToBeDone) {
   if (!mechanism().passes_fds) GTEST_SKIP() << "this transport copies";
   Scripted service;
   absl::Notification over;
+  absl::Mutex mu;
   std::vector<const uint8_t*> allocated;
   service.chat = [&](CallbackServerContext* context) {
     auto* const chat = new ScriptedChat;
     chat->on_done = [&] { over.WaitForNotification(); };
     const Buffer buffer = *context->AllocateBuffer(100'000);
-    allocated.push_back(buffer.data());
+    {
+      absl::MutexLock lock(&mu);
+      allocated.push_back(buffer.data());
+    }
     context->Attach(buffer);
     chat->End(absl::OkStatus());
     return chat;
@@ -184,6 +188,7 @@ TEST_P(Conformance, AnAnswersBuffersWaitForNoReactorToBeDone) {
     EXPECT_EQ(context.attachments().size(), 1u);
   }
   over.Notify();
+  absl::MutexLock lock(&mu);
   EXPECT_EQ(allocated, std::vector<const uint8_t*>(3, allocated.front()));
 }
 
