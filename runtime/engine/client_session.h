@@ -175,9 +175,9 @@ class ClientSession final : public ClientConnection,
   Calls calls_;
   internal::Mutex one_way_mu_;
   std::deque<std::unique_ptr<OneWayCall>> one_ways_ ABSL_GUARDED_BY(one_way_mu_);  // the oldest first
-  bool caller_served_ = false;         // the poller's: a call is over whose thread waits for it, awake
-  std::atomic<bool> draining_{false};  // the server has said so; relaxed
-  bool closed_ = false;                // the poller's
+  // The poller's.
+  bool closed_ = false;
+  bool caller_served_ = false;  // a call is over whose thread waits for it, awake
   // Which method numbers the server knows already, a bit each. A bit is set after the frame that announces it was sent.
   std::array<std::atomic<uint64_t>, (kMaxMethodNumber + 1) / 64> announced_{};
 };
@@ -188,14 +188,12 @@ template <Wire W>
 SendResult ClientSession<W>::SendRequest(const internal::Method& method, ClientContext* context, PendingCall* call,
                                          uint32_t id, const SizedMessage* request, int64_t deadline,
                                          absl::Status* error) {
+  const size_t payload = TimeoutSize(deadline) + (request != nullptr ? request->size : 0);
   const bool usual = request != nullptr && method.type() == internal::MethodType::kUnary &&
                      IsAnnounced(method.number()) && internal::ClientContextAccess::metadata(*context).empty() &&
-                     internal::AttachmentsAccess::outgoing(*context) == nullptr;
+                     internal::AttachmentsAccess::outgoing(*context) == nullptr &&
+                     kHeaderSize + payload <= sender_.MaxFrame(payload);
   if (!usual) return SendUnusualRequest(method, context, call, id, request, deadline, error);
-  const size_t payload = TimeoutSize(deadline) + request->size;
-  if (kHeaderSize + payload > sender_.MaxFrame(payload)) {
-    return SendUnusualRequest(method, context, call, id, request, deadline, error);
-  }
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kRequest);
   header.flags = frame_flags::kHasMessage | frame_flags::kEndStream;
@@ -322,7 +320,7 @@ void ClientSession<W>::SendCancel(uint32_t id) {
   reactor_->LookAfterUnsent();
   // A connection without calls that takes no more of them is of no use: a server that never closed it would otherwise
   // have us keep one for each of its GOAWAYs.
-  if (draining_.load(std::memory_order_relaxed) && !calls_.AnyOpen()) wire_->Shutdown();
+  if (!usable() && !calls_.AnyOpen()) wire_->Shutdown();
 }
 
 // --- Unary calls ---
@@ -470,7 +468,7 @@ Polled ClientSession<W>::Poll() {
         }
         wire_->Release();
         progress = true;
-        if (draining_.load(std::memory_order_relaxed) && !calls_.AnyOpen()) {
+        if (!usable() && !calls_.AnyOpen()) {
           wire_->Shutdown();
           OnClosed(DisconnectedStatus());
           return Polled::kFinished;
@@ -510,7 +508,6 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
       return sane;
     }
     case FrameKind::kGoAway:
-      draining_.store(true, std::memory_order_relaxed);
       SetUnusable();
       return true;
     case FrameKind::kPing:
