@@ -26,7 +26,7 @@ T OrDie(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
-uint64_t Stride(size_t size) { return (size + 7) / 8 * 8; }
+uint64_t Stride(size_t size) { return (size + 63) / 64 * 64; }
 
 }  // namespace
 
@@ -129,7 +129,7 @@ bool RingPeer::Receive(FrameHeader* header, std::string* payload) {
   std::memcpy(header, frame, sizeof *header);
   header->size = first & ~kInBulk;
   payload->assign(reinterpret_cast<const char*>(frame) + kHeaderSize, header->size - kHeaderSize);
-  head_ += in_bulk ? kBulkRecord : Stride(header->size);
+  head_ += Stride(in_bulk ? kBulkRecord : header->size);
   own().control()->read_position.exchange(head_);
   if (theirs_.control()->wants_room.load() != 0) Wake();
   return true;

@@ -26,7 +26,7 @@ namespace nearcall::testing {
 namespace {
 
 constexpr size_t kRing = Segment::kMinRing;
-constexpr uint32_t kMaxFrame = kRing / 2 - 16;
+constexpr uint32_t kMaxFrame = kRing / 2 - 64;
 
 Fd DupOf(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 

@@ -19,7 +19,7 @@ constexpr size_t kBulkStep = 128 * 1024;
 
 // Two frames fit any ring, whatever their positions: the writer of one need not wait for the reader of the other.
 uint32_t MaxInRing(size_t ring_size) {
-  return static_cast<uint32_t>(std::min<size_t>(ring_size / 2 - 16, kMaxFrameSize));
+  return static_cast<uint32_t>(std::min<size_t>(ring_size / 2 - 64, kMaxFrameSize));
 }
 // Likewise for frames in the bulk area, with which most of them begin at its front.
 uint32_t MaxInBulk(size_t bulk_size) { return static_cast<uint32_t>(bulk_size / 2); }
@@ -119,7 +119,7 @@ Received ShmWire::ReceiveBulk(uint32_t size, Frame* frame) {
     return Violation(FrameErrorText(error));
   }
   frame->payload = peer_.bulk() + at + kHeaderSize;
-  current_ = kBulkRecord;
+  current_ = Stride(kBulkRecord);
   announce_at_ = 0;  // its writer may wait for room of another kind than what the ring's positions tell
   return Received::kFrame;
 }

@@ -138,13 +138,16 @@ class ShmWire {
 
  private:
   enum : int { kDoorbellFd, kSocketFd };
-  static constexpr uint64_t kAlignment = 8;
+  // A frame begins a cache line, so that it lies in as few of them as it can, and none is two frames'.
+  static constexpr uint64_t kAlignment = 64;
   // Each ring is an event of its own, so the doorbell need not be emptied each time: only long before it is full.
   static constexpr uint32_t kSleepsPerSilence = 256;
   // What Commit clears behind a frame.
   static constexpr uint64_t kWord = 8;
-  // Three small frames and the word behind them: both sides' next call.
-  static constexpr uint64_t kClearAhead = 256;
+  // One more frame like the last one and the word behind it, so that its lines are the writer's when it comes; within
+  // these.
+  static constexpr uint64_t kLeastClearAhead = 256;
+  static constexpr uint64_t kMostClearAhead = 4096 + 64;
   // In the first word of a record: the frame lies in the bulk area, where the second word says.
   static constexpr uint32_t kInBulk = 1u << 31;
   static constexpr size_t kBulkRecord = 8;
@@ -160,6 +163,7 @@ class ShmWire {
     const uint64_t position = tail_;
     const uint64_t next = position + Stride(size);
     if (next + kWord > cleared_ || next < written_) ClearWord(next);
+    stride_ = next - position;
     NEARCALL_STEP("shm.commit.publish");
     // Pairs with the loads in Receive and PrepareSleep.
     WordAt(out_ring_ + (position & out_mask_)).exchange(word, std::memory_order_seq_cst);
@@ -173,7 +177,7 @@ class ShmWire {
   void ClearAhead() {
     const uint64_t received = own_control_->read_position.load(std::memory_order_relaxed);
     if (std::exchange(received_before_, received) == received) return;
-    const uint64_t end = tail_ + kClearAhead;
+    const uint64_t end = tail_ + std::clamp(stride_ + kWord, kLeastClearAhead, kMostClearAhead);
     if (end <= cleared_ || end - seen_read_position_ > ring_size_) return;
     std::memset(out_ring_ + (cleared_ & out_mask_), 0, end - cleared_);
     cleared_ = end;
@@ -195,6 +199,7 @@ class ShmWire {
   const uint32_t max_in_ring_;
   std::atomic<uint32_t> max_send_;   // relaxed: who needs more asks under the lock
   uint64_t tail_ = 0;                // bytes ever written
+  uint64_t stride_ = 0;              // of the last frame
   uint64_t cleared_ = 0;             // from tail_ to here are zeros, but for what was written into a Claim
   uint64_t written_ = 0;             // where the last Claim, committed or not, ended
   uint64_t received_before_ = 0;     // what we had read when ClearAhead was last called

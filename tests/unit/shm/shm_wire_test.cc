@@ -21,7 +21,11 @@ namespace nearcall {
 namespace {
 
 constexpr size_t kRing = Segment::kMinRing;
-constexpr uint32_t kMaxFrame = kRing / 2 - 16;
+constexpr uint64_t kLine = 64;
+constexpr uint32_t kMaxFrame = kRing / 2 - kLine;
+
+// What a frame takes of the ring.
+uint64_t Stride(uint64_t size) { return (size + kLine - 1) / kLine * kLine; }
 
 Fd DupOf(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
@@ -88,7 +92,7 @@ FrameHeader Ping(uint32_t size) { return FrameHeader{size, static_cast<uint8_t>(
 bool Send(ShmWire* wire, uint32_t size, uint8_t seed) {
   uint8_t* const room = wire->Claim(size);
   if (room == nullptr) return false;
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(room) % 8, 0u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(room) % 64, 0u);
   const FrameHeader header = Ping(0);
   std::memcpy(room + 4, reinterpret_cast<const uint8_t*>(&header) + 4, sizeof header - 4);
   std::memset(room + kHeaderSize, seed, size - kHeaderSize);
@@ -154,10 +158,10 @@ TEST(ShmWireTest, CarriesFramesOfEverySize) {
 // Wherever in the ring the reader and the writer stand, a frame of the largest size fits when all is read.
 TEST(ShmWireTest, TakesTheLargestFrameAtEveryPosition) {
   Pair pair;
-  for (uint64_t position = 0; position < kRing; position += 8) {
+  for (uint64_t position = 0; position < kRing; position += kLine) {
     while (pair.one->sent_bytes() % kRing != position) {
       const uint64_t distance = (position + kRing - pair.one->sent_bytes() % kRing) % kRing;
-      const auto size = static_cast<uint32_t>(distance <= kMaxFrame && distance != 8 ? distance : 1000);
+      const auto size = static_cast<uint32_t>(distance <= kMaxFrame ? distance : 1000);
       ASSERT_TRUE(Send(pair.one.get(), size, 1));
       ExpectFrame(pair.two.get(), size, 1);
     }
@@ -173,7 +177,7 @@ TEST(ShmWireTest, IsFullBeforeItOverwrites) {
     while (Send(pair.one.get(), size, static_cast<uint8_t>(sent))) ++sent;
     EXPECT_GE(sent, 1) << size;
     EXPECT_LE(static_cast<size_t>(sent) * size, kRing);
-    EXPECT_GE(static_cast<size_t>(sent) * ((size + 7) / 8 * 8) + size + 8 + 8, kRing - kRing / 2) << size;
+    EXPECT_GE(static_cast<size_t>(sent) * Stride(size) + Stride(size) + 8, kRing - kRing / 2) << size;
     EXPECT_EQ(pair.one->Claim(size), nullptr);
     for (int i = 0; i < sent; ++i) ExpectFrame(pair.two.get(), size, static_cast<uint8_t>(i));
     ExpectNothing(pair.two.get());
@@ -226,23 +230,23 @@ TEST(ShmWireTest, ClearsNothingThatIsUnread) {
   }
 }
 
-// How often of 1,000 times the next frame of 80 bytes finds its place cleared, and the word behind it. `in_turns`: the
-// peer sends a frame after each.
-int FramesThatFindTheirPlaceCleared(bool in_turns) {
+// How often of 1,000 times the next frame of `size` bytes finds its place cleared, and the word behind it. `in_turns`:
+// the peer sends a frame after each.
+int FramesThatFindTheirPlaceCleared(size_t size, bool in_turns) {
   Victim victim;
   uint64_t tail = 0, answers = 0;
   int ready = 0;
   for (int i = 0; i < 1000; ++i) {
-    std::memset(victim.wire->Claim(80) + 4, 0xff, 76);
-    victim.wire->Commit(80);
+    std::memset(victim.wire->Claim(size) + 4, 0xff, size - 4);
+    victim.wire->Commit(size);
     victim.wire->Flush();
-    tail += 80;
+    tail += Stride(size);
     victim.hostile.own.control()->read_position.store(tail);
-    if (IsFullOf(0, victim.seen->ring() + tail % kRing, 80 + 8)) ++ready;
+    if (IsFullOf(0, victim.seen->ring() + tail % kRing, Stride(size) + 8)) ++ready;
     if (!in_turns) continue;
     const FrameHeader answer = Ping(kHeaderSize);
     std::memcpy(victim.hostile.own.ring() + answers % kRing, &answer, sizeof answer);
-    answers += kHeaderSize;
+    answers += Stride(kHeaderSize);
     std::memset(victim.hostile.own.ring() + answers % kRing, 0, 8);
     EXPECT_EQ(victim.Receive(), Received::kFrame);
     victim.wire->Release();
@@ -253,8 +257,9 @@ int FramesThatFindTheirPlaceCleared(bool in_turns) {
 // Where the two sides take turns, what the next frame needs is cleared already when it comes, but for where the writer
 // would have to look first how far the reader is. Who sends one frame after the other does not clear each line twice.
 TEST(ShmWireTest, ClearsAheadInAConversation) {
-  EXPECT_GT(FramesThatFindTheirPlaceCleared(/*in_turns=*/true), 900);
-  EXPECT_LT(FramesThatFindTheirPlaceCleared(/*in_turns=*/false), 300);  // of the first lap, which begins with zeros
+  EXPECT_GT(FramesThatFindTheirPlaceCleared(80, /*in_turns=*/true), 900);
+  EXPECT_GT(FramesThatFindTheirPlaceCleared(1000, /*in_turns=*/true), 800);
+  EXPECT_LT(FramesThatFindTheirPlaceCleared(80, /*in_turns=*/false), 300);  // of the first lap, which begins with zeros
 }
 
 // Behind each frame is a word that says "no frame", whatever lay there before.
@@ -268,7 +273,7 @@ TEST(ShmWireTest, ClearsTheWordBehindEachFrame) {
     uint32_t word;
     std::memcpy(&word, victim.seen->ring() + tail % kRing, sizeof word);
     EXPECT_EQ(word, size);
-    tail += (size + 7) / 8 * 8;
+    tail += Stride(size);
     std::memcpy(&word, victim.seen->ring() + tail % kRing, sizeof word);
     ASSERT_EQ(word, 0u) << i;
     victim.hostile.own.control()->read_position.store(tail);
@@ -483,7 +488,7 @@ TEST(ShmWireTest, RecordsAreLookedAtOnce) {
   EXPECT_EQ(frame.header.size, 50'000u);
   EXPECT_EQ(frame.header.kind, static_cast<uint8_t>(FrameKind::kPing));
   victim.wire->Release();
-  EXPECT_EQ(victim.seen->control()->read_position.load(), 8u);
+  EXPECT_EQ(victim.seen->control()->read_position.load(), kLine);
 }
 
 // --- Sleeping
