@@ -161,8 +161,23 @@ class ClientSession final : public ClientConnection,
     lent_->Close();
     borrowed_.Close();
   }
+  // Calls `deliver(call)` if the call is open; what it returns says whether this ends the call.
+  template <class OnDeliver>
+  void Deliver(uint32_t id, const OnDeliver& deliver) {
+    PendingCall* const own = AwaitedCall();
+    calls_.Deliver(id, own, deliver, [&](PendingCall* call) {
+      if (call != own) return Notify(call);
+      NEARCALL_STEP("client.served");
+      caller_served_ = true;  // and awake: it is here
+    });
+  }
   // Wakes whoever waits for the call, which is over.
   void Notify(PendingCall* call);
+  // The one that the calling thread waits for and does nothing else meanwhile but poll; nullptr if there is none.
+  static PendingCall*& AwaitedCall() {
+    static thread_local PendingCall* call = nullptr;
+    return call;
+  }
 
   const std::unique_ptr<W> wire_;
   Reactor* const reactor_;
@@ -177,7 +192,7 @@ class ClientSession final : public ClientConnection,
   std::deque<std::unique_ptr<OneWayCall>> one_ways_ ABSL_GUARDED_BY(one_way_mu_);  // the oldest first
   // The poller's.
   bool closed_ = false;
-  bool caller_served_ = false;  // a call is over whose thread waits for it, awake
+  bool caller_served_ = false;  // the poller's own call is over
   // Which method numbers the server knows already, a bit each. A bit is set after the frame that announces it was sent.
   std::array<std::atomic<uint64_t>, (kMaxMethodNumber + 1) / 64> announced_{};
 };
@@ -334,7 +349,6 @@ CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContex
   absl::Status error = CheckSendSize(options_, out.size);
   if (!error.ok()) return {std::move(error), false};
   PendingCall call(context, response);
-  call.awaited = true;
   const Calls::Ticket ticket = calls_.Claim(&call);
   if (ticket.id == 0) return {TooManyCalls(options_), false};
   const SendResult sent = SendRequest(method, context, &call, ticket.id, &out, deadline, &error);
@@ -344,8 +358,10 @@ CallOutcome ClientSession<W>::Unary(const internal::Method& method, ClientContex
     return NotSent(sent, *context, std::move(error));
   }
   NEARCALL_STEP("client.wait");
+  AwaitedCall() = &call;
   reactor_->Wait([&] { return Calls::IsDone(ticket) || internal::ClientContextAccess::cancelled(*context); },
                  &call.spot, deadline);
+  AwaitedCall() = nullptr;
   return Conclude(ticket, &call);
 }
 
@@ -496,15 +512,12 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
       return borrowed_.Forget(frame.header.extra);
     case FrameKind::kCredit: {
       bool sane = true;
-      calls_.Deliver(
-          frame.header.call,
-          [&](PendingCall* call) {
-            sane = call->credit.Grant(frame.header.extra);
-            call->writer_spot.Notify();
-            Moved(call);
-            return false;
-          },
-          [this](PendingCall* call) { Notify(call); });
+      Deliver(frame.header.call, [&](PendingCall* call) {
+        sane = call->credit.Grant(frame.header.extra);
+        call->writer_spot.Notify();
+        Moved(call);
+        return false;
+      });
       return sane;
     }
     case FrameKind::kGoAway:
@@ -524,14 +537,11 @@ bool ClientSession<W>::OnFrame(const Frame& frame) {
 template <Wire W>
 bool ClientSession<W>::OnResponse(const Frame& frame) {
   bool sane = true;
-  calls_.Deliver(
-      frame.header.call,
-      [&](PendingCall* call) {
-        sane = OnEnd(call, frame) && (call->attachments == nullptr || TakeAttached(call));
-        if (call->is_stream) call->has_initial_metadata.store(true, std::memory_order_seq_cst);  // or there is none
-        return sane;
-      },
-      [this](PendingCall* call) { Notify(call); });
+  Deliver(frame.header.call, [&](PendingCall* call) {
+    sane = OnEnd(call, frame) && (call->attachments == nullptr || TakeAttached(call));
+    if (call->is_stream) call->has_initial_metadata.store(true, std::memory_order_seq_cst);  // or there is none
+    return sane;
+  });
   return sane;
 }
 
@@ -600,30 +610,27 @@ bool ClientSession<W>::OnEndWithHead(PendingCall* call, const Frame& frame) {
 template <Wire W>
 bool ClientSession<W>::OnMessage(const Frame& frame) {
   bool sane = true;
-  calls_.Deliver(
-      frame.header.call,
-      [&](PendingCall* call) {
-        NEARCALL_STEP("client.message");
-        if (call->inbox == nullptr) call->inbox = NewInbox(nullptr);
-        switch (call->inbox->PutFrame(frame, wire_->trusted())) {
-          case Inbox::Put::kOk:
-            Moved(call);
-            return false;
-          case Inbox::Put::kTooLarge:
-          case Inbox::Put::kTooMuch:
-            SendCancel(frame.header.call);  // before the slot can have another user
-            call->status = call->inbox->lacking() == nullptr
-                               ? TooLargeToReceive(options_, frame.payload_size() + uint64_t{frame.header.extra})
-                               : TooMuchBuffered(options_, *call->inbox->lacking());
-            call->inbox->Close(/*drop=*/false);
-            return true;
-          case Inbox::Put::kViolation:
-            sane = false;
-            return false;
-        }
+  Deliver(frame.header.call, [&](PendingCall* call) {
+    NEARCALL_STEP("client.message");
+    if (call->inbox == nullptr) call->inbox = NewInbox(nullptr);
+    switch (call->inbox->PutFrame(frame, wire_->trusted())) {
+      case Inbox::Put::kOk:
+        Moved(call);
         return false;
-      },
-      [this](PendingCall* call) { Notify(call); });
+      case Inbox::Put::kTooLarge:
+      case Inbox::Put::kTooMuch:
+        SendCancel(frame.header.call);  // before the slot can have another user
+        call->status = call->inbox->lacking() == nullptr
+                           ? TooLargeToReceive(options_, frame.payload_size() + uint64_t{frame.header.extra})
+                           : TooMuchBuffered(options_, *call->inbox->lacking());
+        call->inbox->Close(/*drop=*/false);
+        return true;
+      case Inbox::Put::kViolation:
+        sane = false;
+        return false;
+    }
+    return false;
+  });
   return sane;
 }
 
@@ -632,14 +639,11 @@ bool ClientSession<W>::OnAttachment(const Frame& frame) {
   ReceivedAttachment attachment;
   if (!ReceiveAttachment(frame, wire_.get(), &borrowed_, &attachment)) return false;
   bool sane = true;
-  calls_.Deliver(
-      frame.header.call,
-      [&](PendingCall* call) {
-        if (call->attachments == nullptr) call->attachments = std::make_shared<ReceivedAttachments>(&bytes_, nullptr);
-        sane = call->attachments->Add(std::move(attachment));
-        return false;
-      },
-      [this](PendingCall* call) { Notify(call); });
+  Deliver(frame.header.call, [&](PendingCall* call) {
+    if (call->attachments == nullptr) call->attachments = std::make_shared<ReceivedAttachments>(&bytes_, nullptr);
+    sane = call->attachments->Add(std::move(attachment));
+    return false;
+  });
   return sane;
 }
 
@@ -659,24 +663,21 @@ bool ClientSession<W>::TakeAttached(PendingCall* call) {
 template <Wire W>
 bool ClientSession<W>::OnHeaders(const Frame& frame) {
   bool sane = true;
-  calls_.Deliver(
-      frame.header.call,
-      [&](PendingCall* call) {
-        if (call->has_initial_metadata.load(std::memory_order_relaxed)) {
-          sane = false;
-          return false;
-        }
-        const std::string head(reinterpret_cast<const char*>(frame.payload), frame.header.extra);
-        absl::Status ignored;
-        Metadata none;
-        sane = DecodeResponseHead(head.data(), head.size(), 0, &ignored,
-                                  internal::ClientContextAccess::initial_metadata(call->context), &none);
-        call->has_initial_metadata.store(true, std::memory_order_seq_cst);
-        call->spot.Notify();
-        Moved(call);
-        return false;
-      },
-      [this](PendingCall* call) { Notify(call); });
+  Deliver(frame.header.call, [&](PendingCall* call) {
+    if (call->has_initial_metadata.load(std::memory_order_relaxed)) {
+      sane = false;
+      return false;
+    }
+    const std::string head(reinterpret_cast<const char*>(frame.payload), frame.header.extra);
+    absl::Status ignored;
+    Metadata none;
+    sane = DecodeResponseHead(head.data(), head.size(), 0, &ignored,
+                              internal::ClientContextAccess::initial_metadata(call->context), &none);
+    call->has_initial_metadata.store(true, std::memory_order_seq_cst);
+    call->spot.Notify();
+    Moved(call);
+    return false;
+  });
   return sane;
 }
 
@@ -702,7 +703,6 @@ void ClientSession<W>::OnClosed(absl::Status why) {
 template <Wire W>
 void ClientSession<W>::Notify(PendingCall* call) {
   NEARCALL_STEP("client.notify");
-  if (call->awaited && !call->spot.asleep()) caller_served_ = true;
   call->spot.Notify();
   call->writer_spot.Notify();
   sender_.WakeWaiting();

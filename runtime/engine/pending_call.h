@@ -52,7 +52,6 @@ struct PendingCall {
   ClientContext* const context;
   const internal::InMessage response;  // of a unary call
   bool is_stream = false;
-  bool awaited = false;  // its thread waits for its end and nothing else
   bool may_retry = false;
   bool lost = false;  // the connection ended before the call
   absl::Status status;

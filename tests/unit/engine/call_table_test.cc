@@ -18,9 +18,9 @@ struct Call {
 using Table = CallTable<Call>;
 
 // Delivers something that is, or is not, the call's end.
-bool Deliver(Table* table, uint32_t id, bool end) {
+bool Deliver(Table* table, uint32_t id, bool end, Call* own = nullptr) {
   return table->Deliver(
-      id,
+      id, own,
       [&](Call* call) {
         EXPECT_TRUE(call->alive);
         ++call->delivered;
@@ -73,6 +73,31 @@ TEST(CallTableTest, DeliversToOpenCallsOnly) {
   EXPECT_EQ(call.delivered, 2);
   EXPECT_EQ(call.notified, 1);
   EXPECT_FALSE(Deliver(&table, ticket.id, true));
+}
+
+TEST(CallTableTest, DeliversToTheDeliverersOwnCallAsToAnyOther) {
+  Table table(10);
+  Call own, other;
+  for (int use = 0; use < 3; ++use) {
+    const Table::Ticket ticket = table.Claim(&own);
+    const Table::Ticket beside = table.Claim(&other);
+    EXPECT_TRUE(Deliver(&table, ticket.id, false, &own));
+    EXPECT_FALSE(Table::IsDone(ticket));
+    EXPECT_TRUE(Deliver(&table, beside.id, true, &own)) << "another one's goes to that one";
+    EXPECT_FALSE(Table::IsDone(ticket));
+    EXPECT_FALSE(Deliver(&table, ticket.id + (1u << kCallSlotBits), true, &own)) << "another use of this slot";
+    EXPECT_TRUE(Deliver(&table, ticket.id, true, &own));
+    EXPECT_TRUE(Table::IsDone(ticket));
+    EXPECT_FALSE(Deliver(&table, ticket.id, true, &own)) << "after its end";
+    EXPECT_EQ(own.delivered, 2 * (use + 1));
+    EXPECT_EQ(own.notified, use + 1);
+    EXPECT_EQ(other.delivered, use + 1);
+    EXPECT_TRUE(Table::Close(ticket));
+    Table::Free(ticket);
+    EXPECT_FALSE(Deliver(&table, ticket.id, true, &own)) << "it is not open";
+    EXPECT_TRUE(Table::Close(beside));
+    Table::Free(beside);
+  }
 }
 
 TEST(CallTableTest, ACallThatGaveUpHearsNothing) {
