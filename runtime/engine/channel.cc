@@ -22,6 +22,7 @@
 #include "runtime/engine/failed_call.h"
 #include "runtime/engine/lent_buffers.h"
 #include "runtime/engine/reactor.h"
+#include "runtime/engine/replaceable.h"
 #include "runtime/engine/transport.h"
 #include "runtime/interceptors/intercepted_channel.h"
 
@@ -34,6 +35,10 @@ using internal::ClientContextAccess;
 void CallBackElsewhere(std::function<void(absl::Status)> done, const absl::Status& status) {
   std::thread([done = std::move(done), status] { done(status); }).detach();
 }
+
+bool IsPast(int64_t deadline) { return deadline != kNever && MonotonicNanos() >= deadline; }
+
+absl::Status DeadlinePassed() { return absl::DeadlineExceededError("the deadline had passed before the call began"); }
 
 // Wakes those who wait under `mu` when the call is cancelled.
 class WakeOnCancel final : private internal::Cancellable {
@@ -80,13 +85,13 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
 
   absl::StatusOr<Buffer> AllocateBuffer(size_t size) override {
     if (inherited()) return ChannelOfTheParent(address_.text);
-    const std::shared_ptr<ClientConnection> connection = Current();
+    const std::shared_ptr<ClientConnection> connection = connection_.Get();
     return connection != nullptr ? connection->AllocateBuffer(size) : MakeSharedBuffer(size);
   }
 
   ~ConnectingChannel() override {
     async_.Stop();
-    if (const std::shared_ptr<ClientConnection> connection = Current()) connection->Close();
+    if (const std::shared_ptr<ClientConnection> connection = connection_.Get()) connection->Close();
   }
 
   const std::string& address() const override { return address_.text; }
@@ -108,16 +113,11 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   absl::StatusOr<std::shared_ptr<ClientConnection>> Connection(ClientContext* context, int64_t deadline);
   // Cancelling `context` ends the wait.
   absl::StatusOr<std::shared_ptr<ClientConnection>> Connect(ClientContext* context, int64_t deadline);
-  std::shared_ptr<ClientConnection> Current() {
-    internal::MutexLock lock(&connection_mu_);
-    return connection_;
-  }
   // The connection if new calls may be made on it, else nullptr; one that is of no use any more is let go.
   std::shared_ptr<ClientConnection> Usable() {
-    std::shared_ptr<ClientConnection> connection = Current();
+    std::shared_ptr<ClientConnection> connection = connection_.Get();
     if (connection == nullptr || connection->usable()) return connection;
-    internal::MutexLock lock(&connection_mu_);
-    if (connection_ == connection) connection_ = nullptr;
+    connection_.Drop(connection.get());
     return nullptr;
   }
   // Whether there is one, as far as a look can tell.
@@ -143,9 +143,7 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   const uint32_t fork_generation_ = ForkGeneration();
   Reactor reactor_;
 
-  // Every call takes this lock, for as long as it takes to copy a pointer.
-  internal::Mutex connection_mu_;
-  std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(connection_mu_);
+  Replaceable<ClientConnection> connection_;
 
   absl::Mutex mu_;
   Waiters waiters_ ABSL_GUARDED_BY(mu_);  // for a change of dialing_, or their cancellation
@@ -160,9 +158,7 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
 
 absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connection(ClientContext* context,
                                                                                 int64_t deadline) {
-  if (deadline != kNever && MonotonicNanos() >= deadline) {
-    return absl::DeadlineExceededError("the deadline had passed before the call began");
-  }
+  if (IsPast(deadline)) return DeadlinePassed();
   if (std::shared_ptr<ClientConnection> usable = Usable()) {
     ClientContextAccess::set_peer(context, usable->peer());
     return usable;
@@ -223,10 +219,7 @@ absl::Status ConnectingChannel::Dial(int64_t deadline) {
   dialing_ = false;
   waiters_.NotifyAll();
   if (connection.ok()) {
-    {
-      internal::MutexLock lock(&connection_mu_);
-      connection_.swap(*connection);
-    }
+    connection_.Set(*std::move(connection));
     last_failure_ = absl::OkStatus();
     backoff_ = options_.initial_backoff;
     next_attempt_ = 0;
@@ -272,10 +265,20 @@ absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, Client
   const int64_t deadline = DeadlineOf(method, *context);
   for (int attempts = 0;; ++attempts) {
     if (ClientContextAccess::cancelled(*context)) return absl::CancelledError("the caller cancelled the call");
-    absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
-    if (!connection.ok()) return connection.status();
-    CallOutcome outcome = method.traits().one_way ? (*connection)->OneWay(method, context, request, deadline)
-                                                  : (*connection)->Unary(method, context, request, response, deadline);
+    if (IsPast(deadline)) return DeadlinePassed();
+    const Replaceable<ClientConnection>::Use current(&connection_);
+    ClientConnection* connection = current.get();
+    std::shared_ptr<ClientConnection> found;
+    if (connection != nullptr && connection->usable()) {
+      ClientContextAccess::set_peer(context, connection->peer());
+    } else {
+      absl::StatusOr<std::shared_ptr<ClientConnection>> connected = Connection(context, deadline);
+      if (!connected.ok()) return connected.status();
+      found = *std::move(connected);
+      connection = found.get();
+    }
+    CallOutcome outcome = method.traits().one_way ? connection->OneWay(method, context, request, deadline)
+                                                  : connection->Unary(method, context, request, response, deadline);
     if (outcome.status.ok()) return absl::OkStatus();
     if (MayRetry(method, outcome, attempts)) continue;
     if (absl::IsUnavailable(outcome.status)) Usable();
