@@ -133,6 +133,21 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
     return outcome.may_retry || (outcome.lost && method.traits().idempotent);
   }
 
+  static CallOutcome Call(ClientConnection* connection, const internal::Method& method, ClientContext* context,
+                          const internal::OutMessage& request, const internal::InMessage& response, int64_t deadline) {
+    return method.traits().one_way ? connection->OneWay(method, context, request, deadline)
+                                   : connection->Unary(method, context, request, response, deadline);
+  }
+  // Makes a call on the connection that is there. False: there is none of use.
+  bool CallAtOnce(const internal::Method& method, ClientContext* context, const internal::OutMessage& request,
+                  const internal::InMessage& response, int64_t deadline, CallOutcome* outcome) {
+    const Replaceable<ClientConnection>::Use connection(&connection_);
+    if (connection.get() == nullptr || !connection.get()->usable()) return false;
+    ClientContextAccess::set_peer(context, connection.get()->peer());
+    *outcome = Call(connection.get(), method, context, request, response, deadline);
+    return true;
+  }
+
   // Whether an asynchronous call may begin: its context is new.
   static absl::Status BeginAsync(const internal::Method& method, ClientContext* context, int64_t* deadline);
 
@@ -266,19 +281,12 @@ absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, Client
   for (int attempts = 0;; ++attempts) {
     if (ClientContextAccess::cancelled(*context)) return absl::CancelledError("the caller cancelled the call");
     if (IsPast(deadline)) return DeadlinePassed();
-    const Replaceable<ClientConnection>::Use current(&connection_);
-    ClientConnection* connection = current.get();
-    std::shared_ptr<ClientConnection> found;
-    if (connection != nullptr && connection->usable()) {
-      ClientContextAccess::set_peer(context, connection->peer());
-    } else {
-      absl::StatusOr<std::shared_ptr<ClientConnection>> connected = Connection(context, deadline);
-      if (!connected.ok()) return connected.status();
-      found = *std::move(connected);
-      connection = found.get();
+    CallOutcome outcome;
+    if (!CallAtOnce(method, context, request, response, deadline, &outcome)) {
+      absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);
+      if (!connection.ok()) return connection.status();
+      outcome = Call(connection->get(), method, context, request, response, deadline);
     }
-    CallOutcome outcome = method.traits().one_way ? connection->OneWay(method, context, request, deadline)
-                                                  : connection->Unary(method, context, request, response, deadline);
     if (outcome.status.ok()) return absl::OkStatus();
     if (MayRetry(method, outcome, attempts)) continue;
     if (absl::IsUnavailable(outcome.status)) Usable();
