@@ -39,6 +39,7 @@ bool Parker::Park(int64_t deadline) {
 void Parker::Unpark() {
   if (state_.exchange(kNotified, std::memory_order_acq_rel) == kParked) {
     syscall(SYS_futex, &state_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+    ++Woken();
   }
 }
 

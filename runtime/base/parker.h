@@ -22,8 +22,15 @@ class Parker {
   // Sleeps until Unpark, or until `deadline` (monotonic nanoseconds; kNever: no limit). False when the time is up.
   bool Park(int64_t deadline);
   void Unpark();
+  // How many sleeping threads the calling thread has woken so far, modulo 2^32.
+  static uint32_t WokenByThisThread() { return Woken(); }
 
  private:
+  static uint32_t& Woken() {
+    static thread_local uint32_t woken = 0;
+    return woken;
+  }
+
   static constexpr uint32_t kEmpty = 0, kParked = 1, kNotified = 2;
   // Park's exchange to kParked pairs with Unpark's exchange to kNotified: each sees the other's, and what came before
   // it.

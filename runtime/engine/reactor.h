@@ -275,9 +275,15 @@ Reactor::Waited Reactor::PollForSelf(const Done& done, WaitSpot* spot, int64_t d
 template <class Done>
 bool Reactor::PollUntil(const Done& done) {
   spinner_.Begin();
+  uint32_t woken = Parker::WokenByThisThread();
   while (!done()) {
     const Pass pass = PollOnce();
     if (pass == Pass::kRoleLost) return false;
+    // Whom it has woken, to run a handler or to go on with one, may need this very CPU.
+    if (pass == Pass::kIdle && std::exchange(woken, Parker::WokenByThisThread()) != Parker::WokenByThisThread()) {
+      spinner_.GiveWay();
+      continue;
+    }
     if (pass == Pass::kProgress) {
       spinner_.Hit();
       spinner_.Begin();

@@ -84,6 +84,17 @@ class BasicSpinner {
     return !patient() || now - turn_began_ < turn || GiveWay();
   }
 
+  // Lets others that wait for this CPU have it; then to look again. What is there then says nothing about waiting.
+  bool GiveWay() {
+    const int64_t gave = Machine::Nanos();
+    Machine::GiveWay();
+    turn_began_ = looked_at_clock_ = Machine::Nanos();
+    NotSpun(turn_began_ - gave);
+    passes_ = 0;
+    crowded_ = false;  // once in a wait
+    return true;
+  }
+
   // What the policy says. Any thread.
   bool may_spin() const { return policy_ != Spin::kNever; }
   bool adapts() const { return policy_ == Spin::kAdaptive; }
@@ -137,16 +148,6 @@ class BasicSpinner {
   }
   bool LooksAreSlow() const { return Machine::Cycles() - began_ > CyclesIn(kPassesToJudge * kSlowLook); }
 
-  // Lets others that wait for this CPU have it; then to look again. What is there then says nothing about waiting.
-  bool GiveWay() {
-    const int64_t gave = Machine::Nanos();
-    Machine::GiveWay();
-    turn_began_ = looked_at_clock_ = Machine::Nanos();
-    NotSpun(turn_began_ - gave);
-    passes_ = 0;
-    crowded_ = false;  // once in a wait
-    return true;
-  }
   // Others had the CPU for so long.
   void NotSpun(int64_t nanos) {
     if (started_ != 0) started_ += nanos;

@@ -1,6 +1,7 @@
 #include "runtime/engine/reactor.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "gtest/gtest.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/cpu.h"
+#include "runtime/base/parker.h"
 #include "tests/testing/sanitizer.h"
 #include "tests/testing/watchdog.h"
 
@@ -592,6 +594,62 @@ TEST_P(ReactorTest, NobodySleepsBeforeAWholePass) {
   EXPECT_TRUE(reactor_.PollUntil([&] { return looks > 0; }));
   EXPECT_GT(looks, 1);
   EXPECT_LT(MonotonicNanos(), give_up);
+  reactor_.Clear();
+  reactor_.Release();
+}
+
+// The calling thread, and those that it starts, have one CPU together.
+class OneCpu {
+ public:
+  OneCpu() {
+    EXPECT_EQ(sched_getaffinity(0, sizeof before_, &before_), 0);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu) {
+      if (CPU_ISSET(cpu, &before_)) CPU_SET(cpu, &one);
+    }
+    EXPECT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  }
+  ~OneCpu() { EXPECT_EQ(sched_setaffinity(0, sizeof before_, &before_), 0); }
+
+ private:
+  cpu_set_t before_;
+};
+
+TEST_P(ReactorTest, ThePollerMakesWayForWhomItHasWoken) {
+  constexpr int kTimes = 1000;
+  constexpr int kManyLooks = 500;
+  const OneCpu one_cpu;
+  std::atomic<int> woken{0}, came{0};
+  std::atomic<Parker*> parker{nullptr};
+  std::thread other([&] {
+    parker = Parker::ForThisThread();
+    while (came < kTimes) {
+      parker.load()->Park(kNever);
+      came = woken.load();
+      // Whoever has had much of the CPU is not let in before the poller at once because it is woken.
+      for (volatile int work = 0; work < 100'000; work = work + 1) {
+      }
+    }
+  });
+  int looks = 0;
+  int late = 0;
+  reactor_.Add(std::make_shared<Scripted>([&] {
+    if (parker.load() == nullptr) return Polled::kIdle;
+    if (came < woken) {
+      if (++looks == kManyLooks) ++late;
+      return Polled::kIdle;
+    }
+    if (woken == kTimes) return Polled::kIdle;
+    looks = 0;
+    ++woken;
+    parker.load()->Unpark();
+    return Polled::kProgress;
+  }));
+  ASSERT_TRUE(reactor_.TryAcquire());
+  EXPECT_TRUE(reactor_.PollUntil([&] { return came == kTimes; }));
+  other.join();
+  EXPECT_LE(late, 2) << "times the thread came only when the poller had looked in vain again and again";
   reactor_.Clear();
   reactor_.Release();
 }
