@@ -2,6 +2,7 @@
 #define NEARCALL_RUNTIME_BASE_HAZARD_POINTER_H_
 
 #include <atomic>
+#include <utility>
 
 namespace nearcall {
 
@@ -35,10 +36,12 @@ class HazardPointer {
       object = now;
     }
   }
-  // What the calling thread looks at from here on is as new as what a deleter knew that found the object protected.
+  // Protects nothing any more. What the calling thread looks at from here on is as new as what a deleter knew that
+  // found the object protected.
   void Clear() {
-    if (record_ == nullptr) return;
-    record_->object.store(nullptr, std::memory_order_release);  // pairs with the loads in IsProtected
+    Record* const record = std::exchange(record_, nullptr);
+    if (record == nullptr) return;
+    record->object.store(nullptr, std::memory_order_release);  // pairs with the loads in IsProtected
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 
@@ -72,7 +75,7 @@ class HazardPointer {
 
   static std::atomic<Record*> records_;
 
-  Record* const record_;
+  Record* record_;  // nullptr: nothing can be protected
 };
 
 }  // namespace nearcall

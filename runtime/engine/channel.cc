@@ -38,8 +38,6 @@ void CallBackElsewhere(std::function<void(absl::Status)> done, const absl::Statu
 
 bool IsPast(int64_t deadline) { return deadline != kNever && MonotonicNanos() >= deadline; }
 
-absl::Status DeadlinePassed() { return absl::DeadlineExceededError("the deadline had passed before the call began"); }
-
 // Wakes those who wait under `mu` when the call is cancelled.
 class WakeOnCancel final : private internal::Cancellable {
  public:
@@ -138,9 +136,10 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
     return method.traits().one_way ? connection->OneWay(method, context, request, deadline)
                                    : connection->Unary(method, context, request, response, deadline);
   }
-  // Makes a call on the connection that is there. False: there is none of use.
+  // Makes a call on the connection that is there. False: there is none of use, or the deadline has passed.
   bool CallAtOnce(const internal::Method& method, ClientContext* context, const internal::OutMessage& request,
                   const internal::InMessage& response, int64_t deadline, CallOutcome* outcome) {
+    if (IsPast(deadline)) return false;
     const Replaceable<ClientConnection>::Use connection(&connection_);
     if (connection.get() == nullptr || !connection.get()->usable()) return false;
     ClientContextAccess::set_peer(context, connection.get()->peer());
@@ -173,7 +172,7 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
 
 absl::StatusOr<std::shared_ptr<ClientConnection>> ConnectingChannel::Connection(ClientContext* context,
                                                                                 int64_t deadline) {
-  if (IsPast(deadline)) return DeadlinePassed();
+  if (IsPast(deadline)) return absl::DeadlineExceededError("the deadline had passed before the call began");
   if (std::shared_ptr<ClientConnection> usable = Usable()) {
     ClientContextAccess::set_peer(context, usable->peer());
     return usable;
@@ -280,7 +279,6 @@ absl::Status ConnectingChannel::UnaryCall(const internal::Method& method, Client
   const int64_t deadline = DeadlineOf(method, *context);
   for (int attempts = 0;; ++attempts) {
     if (ClientContextAccess::cancelled(*context)) return absl::CancelledError("the caller cancelled the call");
-    if (IsPast(deadline)) return DeadlinePassed();
     CallOutcome outcome;
     if (!CallAtOnce(method, context, request, response, deadline, &outcome)) {
       absl::StatusOr<std::shared_ptr<ClientConnection>> connection = Connection(context, deadline);

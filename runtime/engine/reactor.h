@@ -279,14 +279,15 @@ bool Reactor::PollUntil(const Done& done) {
   while (!done()) {
     const Pass pass = PollOnce();
     if (pass == Pass::kRoleLost) return false;
-    // Whom it has woken, to run a handler or to go on with one, may need this very CPU.
-    if (pass == Pass::kIdle && std::exchange(woken, Parker::WokenByThisThread()) != Parker::WokenByThisThread()) {
-      spinner_.GiveWay();
-      continue;
-    }
     if (pass == Pass::kProgress) {
       spinner_.Hit();
       spinner_.Begin();
+      continue;
+    }
+    // Whom it has woken, to run a handler or to go on with one, may need this very CPU.
+    const uint32_t woken_before = std::exchange(woken, Parker::WokenByThisThread());
+    if (woken != woken_before) {
+      spinner_.GiveWay();
       continue;
     }
     if (spinner_.KeepSpinning()) {

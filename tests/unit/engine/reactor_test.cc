@@ -23,6 +23,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/cpu.h"
 #include "runtime/base/parker.h"
+#include "tests/testing/resources.h"
 #include "tests/testing/sanitizer.h"
 #include "tests/testing/watchdog.h"
 
@@ -609,14 +610,6 @@ TEST_P(ReactorTest, NobodySleepsBeforeAWholePass) {
   reactor_.Release();
 }
 
-// Whether the thread sleeps, by the kernel's word.
-bool Sleeps(pid_t thread) {
-  std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
-  std::string line;
-  std::getline(stat, line);
-  return line.find(") S ") != std::string::npos;
-}
-
 TEST_P(ReactorTest, ThePollerMakesWayForWhomItHasWoken) {
   constexpr int kTimes = 20;
   std::atomic<int> woken{0}, came{0};
@@ -635,7 +628,8 @@ TEST_P(ReactorTest, ThePollerMakesWayForWhomItHasWoken) {
   int made_way = 0;
   reactor_.Add(std::make_shared<Scripted>([&] {
     if (woken > 0 && ++looks == 2 && yields_of_this_thread > yields) ++made_way;
-    if (woken == kTimes || came < woken || thread == 0 || looks == 1 || !Sleeps(thread)) return Polled::kIdle;
+    if (woken == kTimes || came < woken || thread == 0 || looks == 1) return Polled::kIdle;
+    testing::AwaitAsleep(thread);
     looks = 0;
     yields = yields_of_this_thread;
     ++woken;

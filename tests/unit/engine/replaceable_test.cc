@@ -25,6 +25,28 @@ struct Object {
 };
 using Slot = Replaceable<Object>;
 
+// A use by a thread of its own, from construction until End.
+class UseElsewhere {
+ public:
+  explicit UseElsewhere(Slot* slot)
+      : thread_([this, slot] {
+          Slot::Use use(slot);
+          used_.Notify();
+          may_end_.WaitForNotification();
+          EXPECT_EQ(use.get()->alive, Object::kAlive);
+        }) {
+    used_.WaitForNotification();
+  }
+  void End() {
+    may_end_.Notify();
+    thread_.join();
+  }
+
+ private:
+  absl::Notification used_, may_end_;
+  std::thread thread_;
+};
+
 class ReplaceableTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -72,14 +94,7 @@ TEST_F(ReplaceableTest, OnlyWhatItIsIsDropped) {
 TEST_F(ReplaceableTest, TheLastUseLetsGoOfWhatWasReplaced) {
   Slot slot;
   slot.Set(New());
-  absl::Notification used, replaced, may_end;
-  std::thread other([&] {
-    Slot::Use use(&slot);
-    used.Notify();
-    may_end.WaitForNotification();
-    EXPECT_EQ(use.get()->alive, Object::kAlive);
-  });
-  used.WaitForNotification();
+  UseElsewhere elsewhere(&slot);
   {
     Slot::Use use(&slot);
     slot.Set(New());
@@ -89,8 +104,7 @@ TEST_F(ReplaceableTest, TheLastUseLetsGoOfWhatWasReplaced) {
   EXPECT_EQ(count_, 2) << "the other thread still uses it";
   { Slot::Use use_of_the_new_one(&slot); }
   EXPECT_EQ(count_, 2);
-  may_end.Notify();
-  other.join();
+  elsewhere.End();
   EXPECT_EQ(count_, 1);
 }
 
@@ -113,18 +127,10 @@ TEST_F(ReplaceableTest, ThreadsThatComeAndGoProtectWhatTheyUse) {
   Slot slot;
   slot.Set(New());
   for (int i = 0; i < 100; ++i) {
-    absl::Notification used, may_end;
-    std::thread thread([&] {
-      Slot::Use use(&slot);
-      used.Notify();
-      may_end.WaitForNotification();
-      EXPECT_EQ(use.get()->alive, Object::kAlive);
-    });
-    used.WaitForNotification();
+    UseElsewhere elsewhere(&slot);
     slot.Set(New());
     EXPECT_EQ(count_, 2);
-    may_end.Notify();
-    thread.join();
+    elsewhere.End();
     ASSERT_EQ(count_, 1);
   }
 }
