@@ -24,10 +24,11 @@ struct ThisMachine {
 //
 // Sleeping costs the waker a system call and the sleeper tens of microseconds; spinning costs the CPU. The budget is
 // what one wait may spin for. A wait that ends within it restores the whole budget, one that does not halves it, down
-// to none. From none, one wait in kProbeEvery tries the whole budget again, so that better times are noticed. It takes
-// two to spin: a side that finds that it pays must go on for long enough for the other side to find out, too. Who may
-// run on one CPU only cannot know whether the peer has another one: it begins without a budget, and tries less and less
-// often while that does not pay.
+// to none. From none, some waits try the whole budget again, so that better times are noticed: soon at first, for a
+// crowd that has come all at once has everybody wait for long in the beginning, and alone that each of them sleeps then
+// keeps it so; then less and less often while it does not pay, down to one wait in kProbeEvery. It takes two to spin: a
+// side that finds that it pays must go on for long enough for the other side to find out, too. Who may run on one CPU
+// only cannot know whether the peer has another one: it begins without a budget, and tries more seldom still.
 //
 // Where waking a CPU takes longer than the budget, as in virtual machines at times, two sides that have begun to sleep
 // would never find back: each one's probe is over before the other one is awake. So a probe may be *patient*: it goes
@@ -110,7 +111,7 @@ class BasicSpinner {
       if (now - started_ > limit_) return Miss();
     }
     budget_ = kMaxBudget;
-    probe_after_ = kProbeEvery;
+    probe_after_ = kFirstProbe;
     patient_waits_ = 0;
     patient_after_ = std::max(patient_after_ / 2, 1u);
   }
@@ -132,6 +133,7 @@ class BasicSpinner {
   static constexpr uint32_t kPassesToJudge = 2;
   static constexpr int64_t kAway = 50'000;
   static constexpr uint32_t kMaxTimesAway = 4;  // in one wait; so that slow passes are not taken for that for ever
+  static constexpr uint32_t kFirstProbe = 4;    // waits
   static constexpr uint32_t kProbeEvery = 64;
   static constexpr uint32_t kProbeAtLeastEvery = 512;
   static constexpr int64_t kPatientBudget = 240'000;    // more than waking a slow CPU costs
@@ -163,7 +165,7 @@ class BasicSpinner {
     if (++waits_without_ < probe_after_) return 0;
     waits_without_ = 0;
     one_cpu_ = Machine::AllowedCpus() == 1;
-    probe_after_ = one_cpu_ ? std::min(std::max(2 * probe_after_, kProbeEvery), kProbeAtLeastEvery) : kProbeEvery;
+    probe_after_ = std::min(2 * probe_after_, one_cpu_ ? kProbeAtLeastEvery : kProbeEvery);
     if (++probes_ < patient_after_) return kMaxBudget;
     probes_ = 0;
     return PatientBudget();

@@ -61,10 +61,10 @@ class SpinnerTest : public testing::Test {
     TestMachine::others_take = 0;
   }
 
-  // One that has learnt that spinning does not pay.
+  // One that has learnt that spinning does not pay, and tries as seldom as it ever does.
   static TestSpinner Discouraged() {
     TestSpinner spinner(Spin::kAdaptive);
-    for (int i = 0; i < 20; ++i) Spins(&spinner);
+    for (int i = 0; i < 200; ++i) Spins(&spinner);
     return spinner;
   }
 };
@@ -91,7 +91,7 @@ TEST_F(SpinnerTest, AdaptiveGivesUpWhatDoesNotPayAndTriesAgainNowAndThen) {
   const int64_t first = Spins(&spinner);
   EXPECT_GT(first, 50 * kMicro) << "it begins with a budget";
   EXPECT_LT(first, 70 * kMicro);
-  for (int i = 0; i < 20; ++i) Spins(&spinner);
+  for (int i = 0; i < 200; ++i) Spins(&spinner);
   int probes = 0;
   int64_t spun = 0;
   for (int i = 0; i < 6400; ++i) {
@@ -108,6 +108,28 @@ TEST_F(SpinnerTest, AdaptiveComesBackWhenItPays) {
   int waits = 0;
   while (!Wait(&spinner, 1 * kMicro).hit) ASSERT_LE(++waits, 64);
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(Wait(&spinner, 50 * kMicro).hit);
+}
+
+// Whoever had to wait for long a few times, with all the others who came at once, finds out soon that this is over.
+TEST_F(SpinnerTest, AdaptiveTriesAgainSoonAtFirstAndThenLessAndLessOften) {
+  for (const int cpus : {1, 2}) {
+    SCOPED_TRACE(cpus);
+    TestMachine::cpus = cpus;
+    TestSpinner spinner(Spin::kAdaptive);
+    ASSERT_TRUE(Wait(&spinner, 1 * kMicro).hit);
+    for (int i = 0; i < 3; ++i) {
+      while (Spins(&spinner) > 0) {
+      }
+      int waits = 0;
+      while (!Wait(&spinner, 1 * kMicro).hit) ASSERT_LE(++waits, 4);
+    }
+    while (Spins(&spinner) > 0) {
+    }
+    int probes = 0;
+    for (int i = 0; i < 200; ++i) probes += Spins(&spinner) > 0;
+    EXPECT_GE(probes, 4);
+    EXPECT_LE(probes, 7);
+  }
 }
 
 TEST_F(SpinnerTest, AdaptiveLearnsNothingFromWhatWasThereAtTheFirstLook) {
