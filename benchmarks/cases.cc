@@ -79,8 +79,9 @@ void AddUnary(const Effort& effort, List* list) {
 // Clients that spin keep their CPU for some milliseconds each: it takes long until each of many has had several turns.
 Case& AddClients(const char* name, int clients, const Names& contestants, const Effort& effort, List* list) {
   Case& one = list->Add(name, absl::StrCat(clients), CLIENTS, 64, clients, contestants);
-  one.round.set_measure_us((effort.quick ? 2 : std::max(3, clients / 10)) * effort.measure_us);
-  one.rounds = std::min(effort.rounds, 2);
+  one.series = name;
+  one.round.set_measure_us((effort.quick ? 2 : std::max(1, clients / 100)) * effort.measure_us);
+  if (effort.quick) one.rounds = std::min(effort.rounds, 2);
   return one;
 }
 
@@ -99,6 +100,7 @@ void AddThroughput(const Effort& effort, List* list) {
     const char* const name = spin == ADAPTIVE ? "adaptive" : spin == NEVER ? "never" : "always";
     Case& one = list->Add("threads-16", name, THREADS, 64, 16, {"shm", "unix", "tcp"});
     if (spin == ADAPTIVE) one.contestants = one.contestants + kGrpc;
+    one.series = one.name;
     one.spin = spin;
   }
   const std::vector<int> all = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};

@@ -21,7 +21,6 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -47,18 +46,49 @@ ABSL_FLAG(std::string, role, "", "for this program itself");
 namespace nearcall::benchmarks {
 namespace {
 
-// What is being measured, on the terminal only: over and over on one line.
-void ShowProgress(const std::string& what) {
-  static const bool terminal = isatty(STDERR_FILENO) != 0;
-  if (terminal) {
-    fprintf(stderr, "\r\033[K%s", what.c_str());
-  } else if (absl::StrContains(what, "round 1 ") || what.empty()) {
-    static std::string last;
-    const std::string label = what.substr(0, what.find(": "));
-    if (label != last && !label.empty()) fprintf(stderr, "%s\n", label.c_str());
-    last = label;
+// What is being measured: on a terminal over and over on one line, elsewhere each case once.
+class ProgressLine {
+ public:
+  explicit ProgressLine(const std::vector<Case>& cases) : cases_(cases) {}
+  ~ProgressLine() { Write(""); }
+
+  void Show(const Case& one, const std::string& where) {
+    size_t number = 1;
+    for (const Case& other : cases_) {
+      if (other.label == one.label) break;
+      ++number;
+    }
+    const std::string label = absl::StrFormat("[%d/%d] %s", number, cases_.size(), one.label);
+    if (terminal_) {
+      Write(absl::StrCat(label, ": ", where));
+    } else if (number > shown_) {
+      shown_ = number;
+      Write(label);
+    }
   }
-  fflush(stderr);
+
+ private:
+  void Write(const std::string& line) {
+    if (terminal_) {
+      fprintf(stderr, "\r\033[K%s", line.c_str());
+    } else if (!line.empty()) {
+      fprintf(stderr, "%s\n", line.c_str());
+    }
+    fflush(stderr);
+  }
+
+  const std::vector<Case>& cases_;
+  const bool terminal_ = isatty(STDERR_FILENO) != 0;
+  size_t shown_ = 0;
+};
+
+// Those that begin at *at and are measured together; *at is then behind them.
+std::vector<Case> NextSeries(const std::vector<Case>& cases, size_t* at) {
+  std::vector<Case> series;
+  do {
+    series.push_back(cases[(*at)++]);
+  } while (*at < cases.size() && !cases[*at].series.empty() && cases[*at].series == series.front().series);
+  return series;
 }
 
 // `bazel run` starts programs in its own tree: a relative path means the caller's directory.
@@ -134,16 +164,13 @@ int Run() {
   const absl::Time began = absl::Now();
   std::vector<Row> rows;
   {
-    size_t number = 0;
-    Runner runner(directory, EffortOfFlags(), [&number, &cases](const std::string& what) {
-      ShowProgress(absl::StrFormat("[%d/%d] %s", number, cases.size(), what));
-    });
-    for (const Case& one : cases) {
-      ++number;
-      for (Row& row : runner.Measure(one)) rows.push_back(std::move(row));
+    ProgressLine progress(cases);
+    Runner runner(directory, EffortOfFlags(),
+                  [&progress](const Case& one, const std::string& where) { progress.Show(one, where); });
+    for (size_t at = 0; at < cases.size();) {
+      for (Row& row : runner.Measure(NextSeries(cases, &at))) rows.push_back(std::move(row));
     }
   }
-  ShowProgress("");
   std::filesystem::remove_all(directory);
   printf("%s\n%s\ntook %.0f s\n", Table(rows).c_str(), Targets(rows).c_str(),
          absl::ToDoubleSeconds(absl::Now() - began));

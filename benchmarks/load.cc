@@ -150,14 +150,12 @@ void Load::Threads(const Round& round, bool share_connection, Sample* sample) {
   start.count_down();
   for (std::thread& thread : threads) thread.join();
   Tally all;
-  sample->set_least(tallies[0].counted);
   for (const Tally& tally : tallies) {
     all.latency.Add(tally.latency);
     all.calls += tally.calls;
     all.counted += tally.counted;
     all.last = std::max(all.last, tally.last);
-    sample->set_least(std::min(sample->least(), tally.counted));
-    sample->set_most(std::max(sample->most(), tally.counted));
+    sample->add_of_client(tally.counted);
   }
   Finish(window, all, sample);
 }

@@ -20,7 +20,8 @@ struct Row {
   std::optional<double> p50, p99, p999;
   std::optional<double> calls_per_s;  // or messages
   std::optional<double> cpu_per_call;
-  std::optional<double> fairness;  // calls of the client that got the most, to those of the one that got the fewest
+  // Calls of the client that got the most in all rounds, to those of the one that got the fewest.
+  std::optional<double> fairness;
   std::string floor;
   std::optional<double> floor_ratio;  // how many times the floor's median time it takes
   std::string grpc;

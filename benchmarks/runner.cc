@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,8 +34,9 @@ std::optional<double> Ratio(std::optional<double> above, std::optional<double> b
 
 // What a contestant's rounds have shown.
 struct Rounds {
-  std::vector<double> p50, p99, p999, rate, cpu, fairness;
+  std::vector<double> p50, p99, p999, rate, cpu;
   std::vector<double> same_p50, same_p99, same_p999;
+  std::vector<int64_t> of_client;  // calls, over all rounds
   Histogram latency;
   Histogram same_connection;
 
@@ -45,10 +48,15 @@ struct Rounds {
     }
     if (sample.seconds() > 0) rate.push_back(static_cast<double>(sample.counted()) / sample.seconds());
     if (sample.calls() > 0) cpu.push_back(outcome.cpu_seconds * 1e6 / static_cast<double>(sample.calls()));
-    if (sample.most() > 0) {
-      fairness.push_back(static_cast<double>(sample.most()) /
-                         static_cast<double>(std::max<int64_t>(sample.least(), 1)));
-    }
+    of_client.resize(sample.of_client().size());
+    std::transform(sample.of_client().begin(), sample.of_client().end(), of_client.begin(), of_client.begin(),
+                   std::plus<>());
+  }
+
+  std::optional<double> Fairness() const {
+    if (of_client.empty()) return std::nullopt;
+    const auto [least, most] = std::minmax_element(of_client.begin(), of_client.end());
+    return static_cast<double>(*most) / static_cast<double>(std::max<int64_t>(*least, 1));
   }
 
  private:
@@ -85,7 +93,7 @@ Row RowOf(const Case& one, const std::string& contestant, const Rounds& rounds) 
   row.p999 = Median(rounds.p999);
   row.calls_per_s = Median(rounds.rate);
   row.cpu_per_call = Median(rounds.cpu);
-  row.fairness = Median(rounds.fairness);
+  row.fairness = rounds.Fairness();
   row.latency = rounds.latency;
   return row;
 }
@@ -125,7 +133,7 @@ void Compare(const Case& one, std::vector<Row>* rows) {
 
 }  // namespace
 
-Runner::Runner(std::string directory, const Effort& effort, std::function<void(const std::string&)> progress)
+Runner::Runner(std::string directory, const Effort& effort, Progress progress)
     : directory_(std::move(directory)), effort_(effort), progress_(std::move(progress)), cpus_(UsableCpus()) {}
 
 Setup Runner::SetupFor(const Case& one, const std::string& contestant) const {
@@ -139,47 +147,55 @@ Setup Runner::SetupFor(const Case& one, const std::string& contestant) const {
 }
 
 Pair* Runner::PairFor(const Case& one, const std::string& contestant) {
-  std::unique_ptr<Pair>& pair = pairs_[contestant];
+  const std::string name = one.series.empty() ? contestant : absl::StrCat(one.label, " ", contestant);
+  std::unique_ptr<Pair>& pair = pairs_[name];
   if (pair == nullptr) pair = std::make_unique<Pair>(SetupFor(one, contestant), directory_);
   return pair.get();
 }
 
-std::vector<Row> Runner::Measure(const Case& one) {
-  // Hundreds of connections may matter to what comes after them: those processes do not live on.
-  const std::string group = absl::StrCat(one.placement, " ", one.spin, " ", one.round.work() == CLIENTS);
+std::vector<Row> Runner::Measure(const std::vector<Case>& series) {
+  const Case& first = series.front();
+  if (first.cost) {
+    pairs_.clear();
+    return MeasureCost(first);
+  }
+  const std::string group = first.series.empty() ? absl::StrCat(first.placement, " ", first.spin) : first.series;
   if (group != group_) pairs_.clear();
   group_ = group;
   const int64_t began = MonotonicNanos();
   const double busy_before = BusySeconds();
   double own_cpu = 0;
-  std::vector<Row> rows;
-  if (one.cost) {
-    pairs_.clear();
-    rows = MeasureCost(one);
-  } else {
-    std::map<std::string, Rounds> rounds;
-    for (int round = 0; round < one.rounds; ++round) {
-      for (const std::string& contestant : one.contestants) {
-        progress_(absl::StrCat(one.label, ": round ", round + 1, " of ", one.rounds, ", ", contestant));
-        const Pair::Outcome outcome = PairFor(one, contestant)->Run(one.round);
+  std::vector<std::map<std::string, Rounds>> rounds(series.size());
+  for (int round = 0; round < first.rounds; ++round) {
+    for (size_t i = 0; i < series.size(); ++i) {
+      for (const std::string& contestant : series[i].contestants) {
+        progress_(series[i], absl::StrCat("round ", round + 1, " of ", first.rounds, ", ", contestant));
+        const Pair::Outcome outcome = PairFor(series[i], contestant)->Run(series[i].round);
         own_cpu += outcome.cpu_seconds;
-        rounds[contestant].Add(outcome);
+        rounds[i][contestant].Add(outcome);
       }
     }
-    for (const std::string& contestant : one.contestants) rows.push_back(RowOf(one, contestant, rounds[contestant]));
-    if (one.round.work() == SLEEPER) AddSameConnection(one, &rounds, &rows);
   }
   const double seconds = static_cast<double>(MonotonicNanos() - began) / 1e9;
   const double others = std::max(BusySeconds() - busy_before - own_cpu, 0.0) / seconds;
-  for (Row& row : rows) row.others_cpu = one.cost ? 0 : others;
-  Compare(one, &rows);
-  return rows;
+  std::vector<Row> all;
+  for (size_t i = 0; i < series.size(); ++i) {
+    std::vector<Row> rows;
+    for (const std::string& contestant : series[i].contestants) {
+      rows.push_back(RowOf(series[i], contestant, rounds[i][contestant]));
+    }
+    if (series[i].round.work() == SLEEPER) AddSameConnection(series[i], &rounds[i], &rows);
+    for (Row& row : rows) row.others_cpu = others;
+    Compare(series[i], &rows);
+    std::move(rows.begin(), rows.end(), std::back_inserter(all));
+  }
+  return all;
 }
 
 std::vector<Row> Runner::MeasureCost(const Case& one) {
   std::vector<Row> rows;
   for (const std::string& contestant : one.contestants) {
-    progress_(absl::StrCat(one.label, ": ", contestant));
+    progress_(one, contestant);
     Row row;
     row.measured = one;
     row.label = one.label;
