@@ -15,6 +15,9 @@ namespace {
 
 // How many looks at memory go by between two glances at the sleeping descriptors while the poller is awake.
 constexpr size_t kLooksPerGlance = 512;
+// The same among many, once so many passes have found nothing: the next to speak is then as likely one who sleeps.
+constexpr size_t kLooksPerGlanceIfIdle = 64;
+constexpr uint32_t kIdlePasses = 32;
 // What a look costs that is a system call, in looks at memory.
 constexpr size_t kSystemCallLooks = 32;
 // How many fruitless looks at memory, at whatever Pollable, put one of them to sleep that has been quiet meanwhile: a
@@ -157,7 +160,7 @@ void Reactor::GiveBack(bool offer) {
 Reactor::Pass Reactor::PollOnce() {
   if (has_tasks_.load(std::memory_order_relaxed)) RunTasks();
   looks_since_glance_ += active_.empty() ? kSystemCallLooks : 1;
-  if (looks_since_glance_ >= kLooksPerGlance) Glance();
+  if (looks_since_glance_ >= LooksPerGlance()) Glance();
   // next_ is a member because a handler that waits polls from inside Poll: the outer pass then goes on where the inner
   // one stopped, never with an index into a list that has changed. Likewise whoever took the role from a pass: were it
   // to begin anew, what holds up one poller after the other would keep those behind it from their turn.
@@ -168,6 +171,7 @@ Reactor::Pass Reactor::PollOnce() {
     next_ = 0;
     pass = PollRest();
   }
+  idle_passes_ = pass == Pass::kIdle ? idle_passes_ + 1 : 0;
   if (pass == Pass::kProgress && !activity_.load(std::memory_order_relaxed)) {
     activity_.store(true, std::memory_order_relaxed);
   }
@@ -210,6 +214,10 @@ Reactor::Pass Reactor::PollRest() {
     }
   }
   return progress ? Pass::kProgress : Pass::kIdle;
+}
+
+size_t Reactor::LooksPerGlance() const {
+  return idle_passes_ >= kIdlePasses && !has_few() ? kLooksPerGlanceIfIdle : kLooksPerGlance;
 }
 
 void Reactor::Peek() {

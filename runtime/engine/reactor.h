@@ -120,8 +120,9 @@ class Reactor {
   Pass PollOnce();
   // At those from next_ to the last.
   Pass PollRest();
-  // After fruitless passes: watches the sleeping Pollables' descriptors without blocking, now and then.
+  // Watches the sleeping Pollables' descriptors without blocking: now and then.
   void Glance();
+  size_t LooksPerGlance() const;
   // Waits for a descriptor, a wake-up or the deadline, unless `done()`. False if the role, that was left meanwhile, is
   // lost.
   bool Sleep(int64_t deadline, absl::FunctionRef<bool()> done, WhileAsleep role);
@@ -171,6 +172,7 @@ class Reactor {
   std::vector<std::shared_ptr<Pollable>> finished_;  // kept until no event of this batch can name them
   size_t next_ = 0;                                  // where the pass over active_ stands
   size_t looks_since_glance_ = 0;
+  uint32_t idle_passes_ = 0;  // since the last one that found something
   int64_t next_timer_ = kNever;
   bool may_run_handlers_ = true;
   bool some_unwatched_ = false;
