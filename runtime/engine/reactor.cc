@@ -325,6 +325,10 @@ void Reactor::Deliver(absl::Span<const epoll_event> events, bool may_be_gone) {
   }
 }
 
+bool Reactor::PollsSockets() const {
+  return std::any_of(active_.begin(), active_.end(), [](const Pollable* pollable) { return pollable->is_socket_; });
+}
+
 void Reactor::ActivateSpinning() {
   for (const std::shared_ptr<Pollable>& pollable : pollables_) {
     if (pollable->spins_) Activate(pollable.get(), 0);

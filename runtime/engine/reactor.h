@@ -133,6 +133,9 @@ class Reactor {
   bool TryBorrow();
   void GiveBack(bool offer);
   bool can_leave_role() const { return spinner_.may_spin() && has_few() && !some_unwatched_; }
+  // Whether threads wait for what this one polls for them, and each look is a system call.
+  bool IsCrowded() const { return role_.has_followers() && PollsSockets(); }
+  bool PollsSockets() const;
   bool has_few() const { return pollables_.size() <= kFewPollables + 1; }
   bool Has(const Pollable* pollable) const;
   void ActivateSpinning();
@@ -232,7 +235,7 @@ bool Reactor::Wait(const Done& done, WaitSpot* spot, int64_t deadline) {
 template <class Done>
 Reactor::Waited Reactor::PollAwake(const Done& done, int64_t deadline) {
   int for_others = 0;
-  spinner_.Begin(role_.has_followers());
+  spinner_.Begin(IsCrowded());
   for (;;) {
     const Pass pass = PollOnce();
     if (done()) {
@@ -250,7 +253,7 @@ Reactor::Waited Reactor::PollAwake(const Done& done, int64_t deadline) {
     spinner_.Hit();
     if (++for_others >= kMaxForOthers) return Waited::kComesForOthers;
     if (deadline != kNever && MonotonicNanos() >= deadline) return Waited::kTooLong;
-    spinner_.Begin(role_.has_followers());
+    spinner_.Begin(IsCrowded());
   }
 }
 

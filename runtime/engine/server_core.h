@@ -31,7 +31,8 @@ inline constexpr uint64_t kBytesPerNano = 2;
 
 // One method that a server serves.
 struct ServedMethod final : PollerRole::LeaseObserver {
-  // Here and not only at the handler's end, so that of many calls that block and come at once one alone holds up others.
+  // Here and not only at the handler's end, so that of many calls that block and come at once one alone holds up
+  // others.
   void OnLeaseLost() override { TookLong(); }
   void TookLong() { long_runs.store(kLongRuns, std::memory_order_relaxed); }
 

@@ -15,7 +15,6 @@ namespace nearcall {
 // What a spinner sees of the machine; another one in its test.
 struct ThisMachine {
   static int64_t Nanos() { return MonotonicNanos(); }
-  static uint64_t Cycles() { return CycleCount(); }
   static int AllowedCpus() { return nearcall::AllowedCpus(); }
   static void GiveWay() { sched_yield(); }
 };
@@ -38,8 +37,8 @@ struct ThisMachine {
 //
 // A spinner is a good neighbour: a scheduler lets a thread that never sleeps run for milliseconds, in which it makes
 // thousands of calls while threads that share its CPU make none. So it offers its CPU to them more often than that; and
-// in a crowd, where a look costs about what changing threads does (a system call), as soon as it has to wait: what the
-// others then send goes along with what it waits for.
+// in a crowd, where a look costs about what changing threads does, as soon as it has to wait: what the others then send
+// goes along with what it waits for.
 //
 // Threads: the poller's own.
 template <class Machine>
@@ -52,14 +51,13 @@ class BasicSpinner {
   }
 
   // A wait begins. `crowded`: other threads wait too, each for something of its own, and whoever has got it wants to
-  // run.
+  // run; and a look is a system call.
   void Begin(bool crowded = false) {
     passes_ = 0;
     times_away_ = 0;
     started_ = 0;
     limit_ = budget_;
     crowded_ = crowded;
-    if (crowded) began_ = Machine::Cycles();
   }
 
   // After a fruitless look: whether to look again. Reads the clock on few passes only.
@@ -71,7 +69,7 @@ class BasicSpinner {
     }
     ++passes_;
     if (++passes_since_look_ >= kPassesPerLook && TurnIsOver()) return GiveWay();
-    if (crowded_ && passes_ == kPassesToJudge && LooksAreSlow()) return GiveWay();
+    if (crowded_ && passes_ == kPassesInACrowd) return GiveWay();
     if (passes_ % kPassesPerClock != 0) return true;
     const int64_t now = Machine::Nanos();
     if (started_ == 0) {
@@ -129,8 +127,7 @@ class BasicSpinner {
   static constexpr uint32_t kPassesPerClock = 32;
   static constexpr int64_t kTurn = 200'000;  // a hundred times what changing threads costs
   static constexpr uint32_t kPassesPerLook = 256;
-  static constexpr uint64_t kSlowLook = 150;  // nanoseconds: a look at memory takes a tenth, a system call twice that
-  static constexpr uint32_t kPassesToJudge = 2;
+  static constexpr uint32_t kPassesInACrowd = 2;
   static constexpr int64_t kAway = 50'000;
   static constexpr uint32_t kMaxTimesAway = 4;  // in one wait; so that slow passes are not taken for that for ever
   static constexpr uint32_t kFirstProbe = 4;    // waits
@@ -148,7 +145,6 @@ class BasicSpinner {
     passes_since_look_ = 0;
     return Machine::Nanos() - turn_began_ >= kTurn;
   }
-  bool LooksAreSlow() const { return Machine::Cycles() - began_ > CyclesIn(kPassesToJudge * kSlowLook); }
 
   // Others had the CPU for so long.
   void NotSpun(int64_t nanos) {
@@ -193,7 +189,6 @@ class BasicSpinner {
   uint32_t passes_since_look_ = 0;
   int64_t turn_began_ = 0;
   bool crowded_ = false;
-  uint64_t began_ = 0;          // this wait, if crowded; by CycleCount
   uint32_t waits_without_ = 0;  // since the last probe
   uint32_t probe_after_ = 1;    // so many of them comes the next one
   uint32_t probes_ = 0;         // since the last patient one

@@ -409,6 +409,43 @@ TEST_F(ReactorGlanceTest, WhereNothingComesFromWhoIsActiveOften) {
   }
 }
 
+// Others wait for what comes over the same connection. Where a look costs as much as changing threads, each wait lets
+// them run: what they send then goes along. Where it costs next to nothing, however slow the machine, a poller goes on.
+TEST(ReactorCrowdTest, AWaitGivesWayToOthersWhereEachLookIsASystemCall) {
+  for (const Bell::Kind kind : {Bell::Kind::kSocket, Bell::Kind::kDoorbell}) {
+    Reactor reactor(Spin::kAlways);
+    ASSERT_TRUE(reactor.Open().ok());
+    int rung = 0;
+    const auto bell = std::make_shared<Bell>([&] { ++rung; }, kind);
+    reactor.Add(bell);
+    WaitSpot spot, others_spot;
+    std::atomic<bool> over{false};
+    std::thread other;
+    int passes = 0;
+    yields_of_this_thread = 0;
+    EXPECT_TRUE(reactor.Wait(
+        [&] {
+          if (++passes == 2) {  // before the first pass nobody polls yet
+            other = std::thread([&] { reactor.Wait([&] { return over.load(); }, &others_spot, kNever); });
+            while (!reactor.role()->has_followers()) absl::SleepFor(absl::Milliseconds(1));
+          }
+          if (passes % 10 == 0) bell->Ring();  // ends a wait
+          return rung == 100;
+        },
+        &spot, kNever));
+    const int yields = yields_of_this_thread;
+    over = true;
+    others_spot.Notify();
+    other.join();
+    if (kind == Bell::Kind::kSocket) {
+      EXPECT_GE(yields, 90);
+    } else {
+      EXPECT_LE(yields, 50);
+    }
+    Remove(&reactor, bell);
+  }
+}
+
 // A thread that waits for long and sleeps, while another waits often and briefly.
 class ReactorBorrowingTest : public ::testing::TestWithParam<Bell::Kind> {
  protected:
