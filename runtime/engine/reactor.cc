@@ -171,6 +171,7 @@ Reactor::Pass Reactor::PollOnce() {
     next_ = 0;
     pass = PollRest();
   }
+  if (pass == Pass::kRoleLost) return pass;  // somebody else's, all of this, from here on
   idle_passes_ = pass == Pass::kIdle ? idle_passes_ + 1 : 0;
   if (pass == Pass::kProgress && !activity_.load(std::memory_order_relaxed)) {
     activity_.store(true, std::memory_order_relaxed);
