@@ -76,7 +76,7 @@ void AddUnary(const Effort& effort, List* list) {
   free.placement = FREE;
 }
 
-// Clients that spin keep their CPU for some milliseconds each: it takes long until each of many has had several turns.
+// Clients that spin have their CPU in turns of 0.2 ms: it takes long until each of many has had several.
 Case& AddClients(const char* name, int clients, const Names& contestants, const Effort& effort, List* list) {
   Case& one = list->Add(name, absl::StrCat(clients), CLIENTS, 64, clients, contestants);
   one.series = name;

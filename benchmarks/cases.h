@@ -12,7 +12,8 @@ namespace nearcall::benchmarks {
 struct Case {
   std::string name;   // of the kind of case: unary, in-flight, ...
   std::string label;  // the name and what sets it apart from its kind: unary/64
-  // Cases of one series follow each other and are compared with each other. Empty: a series of its own.
+  // Cases of one series follow each other, have as many rounds, and are compared with each other. Empty: a series of its
+  // own.
   std::string series;
   Round round;
   Placement placement = APART;
