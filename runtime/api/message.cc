@@ -9,27 +9,36 @@ namespace nearcall {
 namespace internal {
 
 void OutMessage::SerializeTo(uint8_t* out) const {
-  if (proto_ != nullptr) {
-    proto_->SerializeWithCachedSizesToArray(out);
-  } else if (!bytes_.empty()) {
-    std::memcpy(out, bytes_.data(), bytes_.size());
+  if (is_proto()) {
+    proto()->SerializeWithCachedSizesToArray(out);
+  } else if (size_ != 0) {
+    std::memcpy(out, at_, size_);
   }
 }
 
 void OutMessage::SerializeTo(google::protobuf::io::ZeroCopyOutputStream* out) const {
   google::protobuf::io::CodedOutputStream coded(out);
-  if (proto_ != nullptr) {
-    proto_->SerializeWithCachedSizes(&coded);
+  if (is_proto()) {
+    proto()->SerializeWithCachedSizes(&coded);
   } else {
-    coded.WriteRaw(bytes_.data(), static_cast<int>(bytes_.size()));
+    coded.WriteRaw(at_, static_cast<int>(size_));
   }
 }
 
 bool InMessage::Parse(const void* data, size_t size) const {
-  if (size_ != nullptr) *size_ = size;
-  if (proto_ != nullptr) return size <= INT_MAX && proto_->ParseFromArray(data, static_cast<int>(size));
-  if (bytes_ != nullptr) bytes_->assign(static_cast<const char*>(data), size);
-  return true;
+  if (target_ == 0) return true;
+  switch (target_ & kKindMask) {
+    case kMeasured: {
+      auto* const measured = As<MeasuredMessage>();
+      measured->size = size;
+      return measured->target.Parse(data, size);
+    }
+    case kBytes:
+      As<std::string>()->assign(static_cast<const char*>(data), size);
+      return true;
+    default:
+      return size <= INT_MAX && As<google::protobuf::MessageLite>()->ParseFromArray(data, static_cast<int>(size));
+  }
 }
 
 }  // namespace internal

@@ -28,19 +28,19 @@ void Begin(const Interceptors& interceptors, const internal::Method& method, Cli
 // What becomes of the messages of a unary call.
 struct UnaryMessages {
   UnaryMessages(internal::OutMessage out, internal::InMessage in)
-      : request(out.Sized()), response(in.Measured(&response_size)) {}
-  UnaryMessages(const UnaryMessages&) = delete;  // `response` points into it
+      : request(out.Sized()), response{in} {}
+  UnaryMessages(const UnaryMessages&) = delete;  // what target() says points into it
   UnaryMessages& operator=(const UnaryMessages&) = delete;
 
+  internal::InMessage target() { return internal::InMessage(&response); }
   void RecordEnd(const absl::Status& status, const ClientContext& context, CallRecord* record) const {
     if (!context.transport().empty()) record->Sent(request.ByteSize());
-    if (status.ok()) record->Received(response.size());
+    if (status.ok()) record->Received(response.size);
     record->End(status);
   }
 
-  size_t response_size = 0;
   const internal::OutMessage request;
-  const internal::InMessage response;
+  internal::MeasuredMessage response;
 };
 
 // A streaming call, its messages counted.
@@ -59,10 +59,9 @@ class InterceptedCall : public internal::ClientCall {
   }
   bool WritesDone() override { return inner_->WritesDone(); }
   bool Read(internal::InMessage message) override {
-    size_t size = 0;
-    const internal::InMessage measured = message.Measured(&size);
-    if (!inner_->Read(measured)) return false;
-    record_->Received(measured.size());
+    internal::MeasuredMessage measured{message};
+    if (!inner_->Read(internal::InMessage(&measured))) return false;
+    record_->Received(measured.size);
     return true;
   }
   void WaitForInitialMetadata() override { inner_->WaitForInitialMetadata(); }
@@ -80,10 +79,9 @@ class InterceptedCall : public internal::ClientCall {
   }
   Tried TryWritesDone() override { return inner_->TryWritesDone(); }
   Tried TryRead(internal::InMessage message) override {
-    size_t size = 0;
-    const internal::InMessage measured = message.Measured(&size);
-    const Tried tried = inner_->TryRead(measured);
-    if (tried == Tried::kDone) record_->Received(measured.size());
+    internal::MeasuredMessage measured{message};
+    const Tried tried = inner_->TryRead(internal::InMessage(&measured));
+    if (tried == Tried::kDone) record_->Received(measured.size);
     return tried;
   }
   Tried TryWaitForInitialMetadata() override { return inner_->TryWaitForInitialMetadata(); }
@@ -145,7 +143,7 @@ class InterceptedChannel final : public Channel {
     CallRecord record(CallRecord::Side::kClient);  // the caller keeps the channel meanwhile
     Begin(*interceptors_, method, context, &record);
     UnaryMessages messages(request, response);
-    absl::Status status = inner_->UnaryCall(method, context, messages.request, messages.response);
+    absl::Status status = inner_->UnaryCall(method, context, messages.request, messages.target());
     messages.RecordEnd(status, *context, &record);
     return status;
   }
@@ -161,7 +159,7 @@ class InterceptedChannel final : public Channel {
     const std::shared_ptr<Call> call(
         new Call{CallRecord(CallRecord::Side::kClient, interceptors_), UnaryMessages(request, response)});
     Begin(*interceptors_, method, context, &call->record);
-    inner_->UnaryCallAsync(method, context, call->messages.request, call->messages.response,
+    inner_->UnaryCallAsync(method, context, call->messages.request, call->messages.target(),
                            [call, context, done = std::move(done)](absl::Status status) {
                              call->messages.RecordEnd(status, *context, &call->record);
                              done(std::move(status));

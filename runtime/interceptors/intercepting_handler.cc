@@ -38,10 +38,9 @@ class InterceptedServerCall final : public internal::ServerCall, public internal
 
   ServerContext* context() override { return inner_->context(); }
   bool Read(internal::InMessage message) override {
-    size_t size = 0;
-    const internal::InMessage measured = message.Measured(&size);
-    if (!inner_->Read(measured)) return false;
-    record_.Received(measured.size());
+    internal::MeasuredMessage measured{message};
+    if (!inner_->Read(internal::InMessage(&measured))) return false;
+    record_.Received(measured.size);
     return true;
   }
   bool Write(internal::OutMessage message, WriteOptions options) override {
@@ -71,10 +70,9 @@ class InterceptedServerCall final : public internal::ServerCall, public internal
   }
   void Wake() override { inner_->Wake(); }
   Tried TryRead(internal::InMessage message) override {
-    size_t size = 0;
-    const internal::InMessage measured = message.Measured(&size);
-    const Tried tried = inner_->TryRead(measured);
-    if (tried == Tried::kDone) record_.Received(measured.size());
+    internal::MeasuredMessage measured{message};
+    const Tried tried = inner_->TryRead(internal::InMessage(&measured));
+    if (tried == Tried::kDone) record_.Received(measured.size);
     return tried;
   }
   Tried TryWrite(internal::OutMessage message, WriteOptions options) override {

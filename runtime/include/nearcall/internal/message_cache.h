@@ -36,8 +36,8 @@ class CachedMessage {
       return;
     }
     owner_->taken = false;
-    if (size_ == kUnknownSize) size_ = message_->ByteSizeLong();
-    if (size_ > kMaxKeptBytes) {
+    if (measured_.size == kUnknownSize) measured_.size = message_->ByteSizeLong();
+    if (measured_.size > kMaxKeptBytes) {
       delete message_;
       owner_->message = nullptr;
     } else {
@@ -49,9 +49,12 @@ class CachedMessage {
 
   M* get() const { return message_; }
   // The message as the target of a read, which also tells its size.
-  InMessage target() { return InMessage(message_, &size_); }
+  InMessage target() {
+    measured_.target = InMessage(message_);
+    return InMessage(&measured_);
+  }
   // The message was serialised: protobuf knows its size.
-  void SizeIsCached() { size_ = static_cast<size_t>(message_->GetCachedSize()); }
+  void SizeIsCached() { measured_.size = static_cast<size_t>(message_->GetCachedSize()); }
 
  private:
   static constexpr size_t kMaxKeptBytes = 16 * 1024;  // serialised
@@ -69,7 +72,7 @@ class CachedMessage {
 
   M* message_;
   Cache* owner_ = nullptr;
-  size_t size_ = kUnknownSize;
+  MeasuredMessage measured_{InMessage(), kUnknownSize};
 };
 
 }  // namespace internal
