@@ -157,8 +157,8 @@ class CallTable {
   }
   // The next generation: 16 bits, never 0, so that no call is numbered 0.
   static uint32_t Advance(uint32_t state) {
-    const uint32_t generation = (GenerationOf(state) >> kPhaseBits) % 0xffff + 1;
-    return generation << kPhaseBits;
+    const uint32_t last = GenerationOf(state) >> kPhaseBits;
+    return (last < 0xffff ? last + 1 : 1) << kPhaseBits;
   }
 
   template <class OnDeliver, class OnNotify>

@@ -132,13 +132,13 @@ class ConnectingChannel final : public Channel, public std::enable_shared_from_t
   }
 
   static CallOutcome Call(ClientConnection* connection, const internal::Method& method, ClientContext* context,
-                          const internal::OutMessage& request, const internal::InMessage& response, int64_t deadline) {
+                          internal::OutMessage request, internal::InMessage response, int64_t deadline) {
     return method.traits().one_way ? connection->OneWay(method, context, request, deadline)
                                    : connection->Unary(method, context, request, response, deadline);
   }
   // Makes a call on the connection that is there. False: there is none of use, or the deadline has passed.
-  bool CallAtOnce(const internal::Method& method, ClientContext* context, const internal::OutMessage& request,
-                  const internal::InMessage& response, int64_t deadline, CallOutcome* outcome) {
+  bool CallAtOnce(const internal::Method& method, ClientContext* context, internal::OutMessage request,
+                  internal::InMessage response, int64_t deadline, CallOutcome* outcome) {
     if (IsPast(deadline)) return false;
     const Replaceable<ClientConnection>::Use connection(&connection_);
     if (connection.get() == nullptr || !connection.get()->usable()) return false;

@@ -138,7 +138,11 @@ class ClientSession final : public ClientConnection,
   void SendCancel(uint32_t id);
 
   // False on a violation of the protocol: the connection is to be closed.
-  bool OnFrame(const Frame& frame);
+  // Most frames are responses.
+  bool OnFrame(const Frame& frame) {
+    return frame.kind() == FrameKind::kResponse ? OnResponse(frame) : OnOtherFrame(frame);
+  }
+  bool OnOtherFrame(const Frame& frame);
   bool OnResponse(const Frame& frame);
   bool OnMessage(const Frame& frame);
   bool OnAttachment(const Frame& frame);
@@ -479,7 +483,7 @@ Polled ClientSession<W>::Poll() {
       case Received::kFrame:
         if (!OnFrame(frame)) {
           wire_->Shutdown();
-          OnClosed(absl::InternalError(absl::StrCat(options_.peer->address, " broke the protocol")));
+          OnClosed(BrokeProtocol(options_));
           return Polled::kFinished;
         }
         wire_->Release();
@@ -496,10 +500,8 @@ Polled ClientSession<W>::Poll() {
 }
 
 template <Wire W>
-bool ClientSession<W>::OnFrame(const Frame& frame) {
+bool ClientSession<W>::OnOtherFrame(const Frame& frame) {
   switch (frame.kind()) {
-    case FrameKind::kResponse:
-      return OnResponse(frame);
     case FrameKind::kMessage:
       return OnMessage(frame);
     case FrameKind::kHeaders:

@@ -20,8 +20,7 @@ absl::Status UnreadableResponse() {
   return absl::InternalError("the server's response is not a message of the method's type");
 }
 
-bool ParsePayload(internal::InMessage message, const uint8_t* data, size_t size, bool trusted) {
-  if (trusted) return message.Parse(data, size);
+bool ParseCopyOfPayload(internal::InMessage message, const uint8_t* data, size_t size) {
   const std::string copy(reinterpret_cast<const char*>(data), size);
   return message.Parse(copy.data(), copy.size());
 }

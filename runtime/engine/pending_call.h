@@ -68,7 +68,10 @@ struct PendingCall {
 absl::Status UnreadableResponse();
 
 // Parses a payload where it lies, or a copy of it if the peer can still change it.
-bool ParsePayload(internal::InMessage message, const uint8_t* data, size_t size, bool trusted);
+bool ParseCopyOfPayload(internal::InMessage message, const uint8_t* data, size_t size);
+inline bool ParsePayload(internal::InMessage message, const uint8_t* data, size_t size, bool trusted) {
+  return trusted ? message.Parse(data, size) : ParseCopyOfPayload(message, data, size);
+}
 
 }  // namespace nearcall
 

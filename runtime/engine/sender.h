@@ -186,44 +186,8 @@ class Sender {
 
   // Looks whether there is room for those that wait. Poller only, once a pass; free when nobody waits.
   bool Service() {
-    if (!has_waiting_.load(std::memory_order_relaxed) && !unflushed_.load(std::memory_order_relaxed)) return false;
-    internal::MutexLock lock(&mu_);
-    bool progress = false;
-    if (unflushed_.load(std::memory_order_relaxed)) {
-      Flush();
-      progress = !unflushed_.load(std::memory_order_relaxed);
-    }
-    while (!backlog_.empty()) {
-      const std::string& frame = backlog_.front();
-      uint8_t* const room = wire_->Claim(frame.size());
-      if (room == nullptr) {
-        if (progress) Flush();  // whoever is to make room may be asleep
-        CountUnsent();
-        return progress;
-      }
-      std::memcpy(room + kSizeBytes, frame.data() + kSizeBytes, frame.size() - kSizeBytes);
-      wire_->Commit(frame.size());
-      backlog_bytes_ -= frame.size();
-      backlog_.pop_front();
-      progress = true;
-    }
-    while (!line_.empty() && line_.front()->parcel != nullptr) {
-      Waiter* const first = line_.front();
-      if (!SendFragment(first->parcel.get())) break;
-      progress = true;
-      line_.pop_front();
-      if (first->parcel->done) {
-        if (first->parcel->observer != nullptr) first->parcel->observer->OnSent();
-        delete first;
-        --parcels_;
-      } else {
-        line_.push_back(first);  // between its fragments, others have their turn
-      }
-    }
-    if (progress) Flush();
-    LineHasMoved();
-    CountUnsent();
-    return progress;
+    const bool some_wait = has_waiting_.load(std::memory_order_relaxed) || unflushed_.load(std::memory_order_relaxed);
+    return some_wait && ServeWaiting();
   }
 
   // Has everyone who waits look again whether its call is over. Any thread; free when nobody waits.
@@ -277,6 +241,46 @@ class Sender {
     bool told = false;  // that there is room; it will come for it, or ask anew
     std::unique_ptr<Parcel> parcel;
   };
+
+  bool ServeWaiting() {
+    internal::MutexLock lock(&mu_);
+    bool progress = false;
+    if (unflushed_.load(std::memory_order_relaxed)) {
+      Flush();
+      progress = !unflushed_.load(std::memory_order_relaxed);
+    }
+    while (!backlog_.empty()) {
+      const std::string& frame = backlog_.front();
+      uint8_t* const room = wire_->Claim(frame.size());
+      if (room == nullptr) {
+        if (progress) Flush();  // whoever is to make room may be asleep
+        CountUnsent();
+        return progress;
+      }
+      std::memcpy(room + kSizeBytes, frame.data() + kSizeBytes, frame.size() - kSizeBytes);
+      wire_->Commit(frame.size());
+      backlog_bytes_ -= frame.size();
+      backlog_.pop_front();
+      progress = true;
+    }
+    while (!line_.empty() && line_.front()->parcel != nullptr) {
+      Waiter* const first = line_.front();
+      if (!SendFragment(first->parcel.get())) break;
+      progress = true;
+      line_.pop_front();
+      if (first->parcel->done) {
+        if (first->parcel->observer != nullptr) first->parcel->observer->OnSent();
+        delete first;
+        --parcels_;
+      } else {
+        line_.push_back(first);  // between its fragments, others have their turn
+      }
+    }
+    if (progress) Flush();
+    LineHasMoved();
+    CountUnsent();
+    return progress;
+  }
 
   template <class Fill>
   bool TrySend(const FrameHeader& header, const Fill& fill, uint64_t* position,

@@ -145,7 +145,14 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
     kOver,
   };
 
-  void FinishWith(absl::Status status, const SizedMessage* message);
+  void FinishWith(const absl::Status& status, const SizedMessage* message);
+  // Whether the call ends as most do: with OK, one message that fits a frame, and nothing else.
+  bool IsUsualEnd(const absl::Status& status, const SizedMessage* message) {
+    return status.ok() && message != nullptr && !context_.IsCancelled() &&
+           internal::AttachmentsAccess::outgoing(context_) == nullptr && !NeedsHead(status) &&
+           message->size <= MaxSendSize(session_->options()) &&
+           kHeaderSize + message->size <= session_->sender()->MaxFrame(message->size);
+  }
   // Whether there is more to say at the end of the call than a message.
   bool NeedsHead(const absl::Status& status) const {
     return !status.ok() || !internal::ServerContextAccess::trailing_metadata(context_).empty() || has_unsent_metadata();
@@ -154,12 +161,13 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   absl::Status EncodeHead(const absl::Status& status, std::string* head);
   // The header and the head of the frame that ends the call; *message is null afterwards if it is not to be sent.
   FrameHeader ResponseHeader(const absl::Status& status, const SizedMessage** message, std::string* head);
-  bool SendResponse(const absl::Status& status, const SizedMessage* message);
-  // Any other than the usual one: OK, one message that fits a frame, nothing else.
-  bool SendUnusualResponse(const absl::Status& status, const SizedMessage* message);
+  void SendUsualResponse(const SizedMessage& message);
+  // What goes before an end of any other kind, and the end.
+  void SendUnusualEnd(absl::Status status, const SizedMessage* message);
+  void SendResponse(const absl::Status& status, const SizedMessage* message);
   // Sends the frame that ends the call.
   template <class Fill>
-  bool SendEnd(const FrameHeader& header, const Fill& fill);
+  void SendEnd(const FrameHeader& header, const Fill& fill);
   // How the call ends where its handler says `status`. Once the deadline has passed nothing is a success, and a handler
   // that gave up because of it says CANCELLED.
   absl::Status Ending(absl::Status status) const {
@@ -175,6 +183,7 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   bool SendAttached(absl::Status* status, const Send& send);
   // What came of a read: credit for the caller.
   bool Took(Inbox::Got got);
+  bool ReadFromInbox(internal::InMessage message);
   bool has_unsent_metadata() const {
     return !metadata_sent_ && !internal::ServerContextAccess::initial_metadata(context_).empty();
   }
@@ -430,11 +439,14 @@ void SessionCall<W>::OnSent() {
 
 template <Wire W>
 bool SessionCall<W>::Read(internal::InMessage message) {
-  if (payload_ != nullptr) {
-    const bool parsed = ParsePayload(message, payload_, payload_size_, session_->wire()->trusted());
-    ReleaseFrame();
-    return parsed;
-  }
+  if (payload_ == nullptr) return ReadFromInbox(message);
+  const bool parsed = ParsePayload(message, payload_, payload_size_, session_->wire()->trusted());
+  ReleaseFrame();
+  return parsed;
+}
+
+template <Wire W>
+bool SessionCall<W>::ReadFromInbox(internal::InMessage message) {
   if (inbox_ == nullptr) return false;
   session_->sender()->FlushHeld();
   const Inbox::Got got = inbox_->Read(message, session_->core()->reactor(), deadline(), [this] { return cancelled(); });
@@ -528,7 +540,7 @@ bool SessionCall<W>::SendInitialMetadata() {
 }
 
 template <Wire W>
-void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message) {
+void SessionCall<W>::FinishWith(const absl::Status& status, const SizedMessage* message) {
   const bool in_run = RunningOnThisThread() == this;
   if (in_run) {
     if (timed_) finished_at_ = CycleCount();
@@ -537,23 +549,29 @@ void SessionCall<W>::FinishWith(absl::Status status, const SizedMessage* message
   // The handler has returned: the caller hears that its buffers are free before it has its answer, so that its next
   // call can use them.
   internal::AttachmentsAccess::DropIncoming(&context_);
-  if (!cancelled()) {
-    status = Ending(std::move(status));
-    if (status.ok() && message != nullptr) status = CheckSendSize(session_->options(), message->size);
-    const bool attached =
-        SendAttached(&status, [this](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
-          return session_->sender()->Send(
-              header, fill, deadline(), [this] { return cancelled(); }, nullptr, nullptr, /*hold=*/false, fd);
-        });
-    if (attached) SendResponse(status, status.ok() ? message : nullptr);
+  if (IsUsualEnd(status, message)) {
+    SendUsualResponse(*message);
   } else {
-    session_->sender()->FlushHeld();
+    SendUnusualEnd(status, message);
   }
   if (in_run) {
     finished_in_run_ = true;  // the end of the run, on this very thread, sees it
   } else if (SecondEnd()) {
     session_->RecycleLater(this);
   }
+}
+
+template <Wire W>
+void SessionCall<W>::SendUnusualEnd(absl::Status status, const SizedMessage* message) {
+  if (cancelled()) return session_->sender()->FlushHeld();
+  status = Ending(std::move(status));
+  if (status.ok() && message != nullptr) status = CheckSendSize(session_->options(), message->size);
+  const bool attached =
+      SendAttached(&status, [this](const FrameHeader& header, const auto& fill, const internal::SharedFd& fd) {
+        return session_->sender()->Send(
+            header, fill, deadline(), [this] { return cancelled(); }, nullptr, nullptr, /*hold=*/false, fd);
+      });
+  if (attached) SendResponse(status, status.ok() ? message : nullptr);
 }
 
 template <Wire W>
@@ -660,24 +678,21 @@ FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const Siz
 }
 
 template <Wire W>
-bool SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage* message) {
-  const bool usual = message != nullptr && !NeedsHead(status) &&
-                     kHeaderSize + message->size <= session_->sender()->MaxFrame(message->size);
-  if (!usual) return SendUnusualResponse(status, message);
+void SessionCall<W>::SendUsualResponse(const SizedMessage& message) {
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kResponse);
   header.flags = frame_flags::kHasMessage;
   header.call = id_;
-  header.size = static_cast<uint32_t>(kHeaderSize + message->size);
-  return SendEnd(header, [message](uint8_t* to) { message->message.SerializeTo(to); });
+  header.size = static_cast<uint32_t>(kHeaderSize + message.size);
+  SendEnd(header, [&message](uint8_t* to) { message.message.SerializeTo(to); });
 }
 
 template <Wire W>
-bool SessionCall<W>::SendUnusualResponse(const absl::Status& status, const SizedMessage* message) {
+void SessionCall<W>::SendResponse(const absl::Status& status, const SizedMessage* message) {
   std::string head;
   FrameHeader header = ResponseHeader(status, &message, &head);
   if (message != nullptr && header.flags == 0 && has_unsent_metadata()) {  // they come before every message
-    if (!SendInitialMetadata()) return false;
+    if (!SendInitialMetadata()) return;
     header = ResponseHeader(status, &message, &head);
   }
   const bool together = header.flags != 0;
@@ -685,9 +700,9 @@ bool SessionCall<W>::SendUnusualResponse(const absl::Status& status, const Sized
       SendMessage(
           session_->sender(), id_, frame_flags::kEndStream, *message, deadline(), [this] { return cancelled(); },
           nullptr) != SendResult::kSent) {
-    return false;
+    return;
   }
-  return SendEnd(header, [&](uint8_t* to) {
+  SendEnd(header, [&](uint8_t* to) {
     if (!head.empty()) std::memcpy(to, head.data(), head.size());
     if (together) message->message.SerializeTo(to + head.size());
   });
@@ -695,11 +710,11 @@ bool SessionCall<W>::SendUnusualResponse(const absl::Status& status, const Sized
 
 template <Wire W>
 template <class Fill>
-bool SessionCall<W>::SendEnd(const FrameHeader& header, const Fill& fill) {
+void SessionCall<W>::SendEnd(const FrameHeader& header, const Fill& fill) {
   NEARCALL_STEP("server.answer");
   Uncount();
   answering_.store(true, std::memory_order_release);  // before the caller can see the answer
-  return session_->sender()->Send(header, fill, deadline(), [this] { return cancelled(); }) == SendResult::kSent;
+  session_->sender()->Send(header, fill, deadline(), [this] { return cancelled(); });
 }
 
 }  // namespace nearcall

@@ -82,7 +82,11 @@ class ServerSession final : public ServerConnection, private BufferNotices {
   // What handling a frame came to. kConsumed: the frame is released already.
   enum class Handled { kDone, kConsumed, kRoleLost, kViolation };
 
-  Handled OnFrame(const Frame& frame);
+  // Most frames are requests.
+  Handled OnFrame(const Frame& frame) {
+    return frame.kind() == FrameKind::kRequest ? OnRequest(frame) : OnOtherFrame(frame);
+  }
+  Handled OnOtherFrame(const Frame& frame);
   Handled OnRequest(const Frame& frame);
   Handled OnMessage(const Frame& frame);
   Handled OnAttachment(const Frame& frame);
@@ -91,17 +95,40 @@ class ServerSession final : public ServerConnection, private BufferNotices {
     std::string method;
     Metadata metadata;
   };
-  // The method that a request asks for, or nullptr; *head then says its name. *violation if it cannot be understood.
-  ServedMethod* ResolveMethod(const Frame& frame, absl::optional<RequestHead>* head, bool* violation);
+  struct UnusualRequest {
+    RequestHead head;
+    std::shared_ptr<ReceivedAttachments> attached;
+  };
+  // The method that a request asks for by its number and nothing else, as the usual one does; nullptr for any other.
+  ServedMethod* UsualMethod(const Frame& frame) const {
+    const uint32_t number = frame.header.detail;
+    if (frame.header.extra != 0 || number >= numbered_.size() || numbered_[number] == nullptr) return nullptr;
+    return numbered_[number]->method;
+  }
+  // The method that a request asks for, or nullptr; *head says its name. *violation if it cannot be understood.
+  ServedMethod* ResolveMethod(const Frame& frame, RequestHead* head, bool* violation);
+  Handled OnUnusualRequest(const Frame& frame, SessionCall<W>** entry);
+  // Makes a call of a request, unless there is something against it. `entry` is its slot, which is free; `method` may
+  // be nullptr, and `unusual` is, where there is nothing unusual.
+  Handled Accept(const Frame& frame, SessionCall<W>** entry, ServedMethod* method, UnusualRequest* unusual);
+  // The message that came with the request, if one did, is one of several, or there are to be none.
+  Handled AcceptIntoInbox(const Frame& frame, SessionCall<W>* call, const uint8_t* payload, size_t size);
   // Runs the handler here and now, or has a worker run it. `payload` is the one message, where it lies in the frame.
   Handled Dispatch(SessionCall<W>* call, const uint8_t* payload, size_t size);
+  Handled DispatchToWorker(SessionCall<W>* call, const uint8_t* payload, size_t size);
   // Something has come for a call: its driver, if it has one, goes on.
   Handled Moved(SessionCall<W>* call);
   // Answers a request that no handler sees.
   void Refuse(uint32_t id, const absl::Status& status, bool not_seen);
   void FailCall(SessionCall<W>* call, const absl::Status& status);
   SessionCall<W>* Find(uint32_t id) const;
-  SessionCall<W>** Entry(uint32_t id);
+  // Where the call of a slot is, or is to be; nullptr if there is no such slot.
+  SessionCall<W>** Entry(uint32_t id) {
+    const uint32_t slot = id & (kMaxCallSlots - 1);
+    return slot < calls_.size() ? &calls_[slot] : AddEntry(slot);
+  }
+  SessionCall<W>** AddEntry(uint32_t slot);
+  SessionCall<W>* NewCall();
   void Forget(SessionCall<W>* call);
   void ReapEnded();
   void CancelLate();
@@ -203,10 +230,8 @@ Polled ServerSession<W>::Poll() {
 }
 
 template <Wire W>
-typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame) {
+typename ServerSession<W>::Handled ServerSession<W>::OnOtherFrame(const Frame& frame) {
   switch (frame.kind()) {
-    case FrameKind::kRequest:
-      return OnRequest(frame);
     case FrameKind::kMessage:
       return OnMessage(frame);
     case FrameKind::kAttachment:
@@ -241,27 +266,24 @@ typename ServerSession<W>::Handled ServerSession<W>::OnFrame(const Frame& frame)
 }
 
 template <Wire W>
-ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, absl::optional<RequestHead>* head, bool* violation) {
+ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, RequestHead* head, bool* violation) {
   const uint32_t number = frame.header.detail;
   const NumberedMethod* const known = number < numbered_.size() ? numbered_[number].get() : nullptr;
-  const bool has_head = frame.header.extra != 0;
-  if (!has_head && known != nullptr && known->method != nullptr) return known->method;  // the usual request
-  head->emplace();
-  if (has_head) {
+  if (frame.header.extra != 0) {
     // Copied before it is looked at: the peer may still change it.
     const size_t skip = frame.has(frame_flags::kHasTimeout) ? sizeof(uint64_t) : 0;
     const std::string bytes(reinterpret_cast<const char*>(frame.payload) + skip, frame.header.extra);
-    *violation = !DecodeRequestHead(bytes.data(), bytes.size(), &(*head)->method, &(*head)->metadata);
+    *violation = !DecodeRequestHead(bytes.data(), bytes.size(), &head->method, &head->metadata);
     if (*violation) return nullptr;
   }
-  if ((*head)->method.empty()) {
+  if (head->method.empty()) {
     *violation = known == nullptr;
     if (*violation) return nullptr;
-    (*head)->method = known->name;
+    head->method = known->name;
     return known->method;
   }
-  ServedMethod* const method = core_->FindMethod((*head)->method);
-  *violation = number != 0 && !Number(number, (*head)->method, method);
+  ServedMethod* const method = core_->FindMethod(head->method);
+  *violation = number != 0 && !Number(number, head->method, method);
   return method;
 }
 
@@ -283,24 +305,32 @@ bool ServerSession<W>::Number(uint32_t number, const std::string& name, ServedMe
 template <Wire W>
 typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& frame) {
   NEARCALL_STEP("server.request");
-  const uint32_t id = frame.header.call;
-  SessionCall<W>** const entry = Entry(id);
+  SessionCall<W>** const entry = Entry(frame.header.call);
   if (entry == nullptr) return Handled::kViolation;
   if (*entry != nullptr) {
     // The slot's last user has its answer but has not been reaped; anything else is two calls in one slot.
     if (!(*entry)->answering()) return Handled::kViolation;
     *entry = nullptr;
   }
-  std::shared_ptr<ReceivedAttachments> attached;
-  if (!attached_.empty()) {
-    if (auto node = attached_.extract(id)) attached = std::move(node.mapped());
-    if (attached != nullptr && !attached->complete()) return Handled::kViolation;
-  }
-  absl::optional<RequestHead> head;
-  bool violation = false;
-  ServedMethod* method = ResolveMethod(frame, &head, &violation);
-  if (violation) return Handled::kViolation;
+  ServedMethod* const method = UsualMethod(frame);
+  if (method == nullptr || !attached_.empty()) return OnUnusualRequest(frame, entry);
+  return Accept(frame, entry, method, nullptr);
+}
 
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::OnUnusualRequest(const Frame& frame, SessionCall<W>** entry) {
+  UnusualRequest unusual;
+  if (auto node = attached_.extract(frame.header.call)) unusual.attached = std::move(node.mapped());
+  if (unusual.attached != nullptr && !unusual.attached->complete()) return Handled::kViolation;
+  bool violation = false;
+  ServedMethod* const method = ResolveMethod(frame, &unusual.head, &violation);
+  return violation ? Handled::kViolation : Accept(frame, entry, method, &unusual);
+}
+
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::Accept(const Frame& frame, SessionCall<W>** entry,
+                                                            ServedMethod* method, UnusualRequest* unusual) {
+  const uint32_t id = frame.header.call;
   int64_t deadline = kNever;
   size_t skip = frame.header.extra;
   if (frame.has(frame_flags::kHasTimeout)) {
@@ -316,7 +346,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
   const bool generic = method == nullptr && core_->generic_method() != nullptr;
   if (generic) method = core_->generic_method();
   if (method == nullptr) {
-    Refuse(id, absl::UnimplementedError(absl::StrCat("this server has no method ", head->method)), /*not_seen=*/false);
+    Refuse(id, NoSuchMethod(unusual->head.method), /*not_seen=*/false);
     return Handled::kDone;
   }
   const bool has_message = frame.has(frame_flags::kHasMessage);
@@ -325,8 +355,8 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     Refuse(id, TooLargeToReceive(options_, size), /*not_seen=*/false);
     return Handled::kDone;
   }
-  if (attached != nullptr && !attached->status().ok()) {
-    Refuse(id, attached->status(), /*not_seen=*/true);
+  if (unusual != nullptr && unusual->attached != nullptr && !unusual->attached->status().ok()) {
+    Refuse(id, unusual->attached->status(), /*not_seen=*/true);
     return Handled::kDone;
   }
   // Cancelled calls whose handlers still run count, too.
@@ -334,25 +364,17 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
     Refuse(id, TooManyCalls(options_), /*not_seen=*/true);
     return Handled::kDone;
   }
-
   if (const Quota* const lacking = calls_quota()->Take(1)) {
     Refuse(id, TooManyCallsOnServer(*lacking), /*not_seen=*/true);
     return Handled::kDone;
   }
 
-  SessionCall<W>* call;
-  if (spare_.empty()) {
-    all_calls_.push_back(std::make_unique<SessionCall<W>>(this));
-    call = all_calls_.back().get();
-  } else {
-    call = spare_.back();
-    spare_.pop_back();
+  SessionCall<W>* const call = NewCall();
+  call->Begin(id, method, generic ? &unusual->head.method : nullptr, deadline);
+  if (unusual != nullptr) {
+    *internal::ServerContextAccess::client_metadata(call->context()) = std::move(unusual->head.metadata);
+    internal::AttachmentsAccess::set_incoming(call->context(), std::move(unusual->attached));
   }
-  call->Begin(id, method, generic ? &head->method : nullptr, deadline);
-  if (head.has_value()) {
-    *internal::ServerContextAccess::client_metadata(call->context()) = std::move(head->metadata);
-  }
-  if (attached != nullptr) internal::AttachmentsAccess::set_incoming(call->context(), std::move(attached));
   *entry = call;
   ++open_;
   core_->OnCallBegun();
@@ -361,23 +383,30 @@ typename ServerSession<W>::Handled ServerSession<W>::OnRequest(const Frame& fram
 
   if (!has_message || method->type == internal::MethodType::kClientStreaming ||
       method->type == internal::MethodType::kBidiStreaming) {
-    Inbox* const inbox = call->inbox();
-    const Inbox::Put put =
-        has_message ? inbox->PutMessage(frame.payload + skip, size, /*trusted=*/false) : Inbox::Put::kOk;
-    if (put == Inbox::Put::kViolation) return Handled::kViolation;
-    if (put == Inbox::Put::kTooMuch) {
-      FailCall(call, TooMuchBuffered(options_, *inbox->lacking()));
-      return Handled::kDone;
-    }
-    if (frame.has(frame_flags::kEndStream)) inbox->End();
-    // A handler that needs exactly one message starts when that is here, or will not come.
-    if (!has_message && !frame.has(frame_flags::kEndStream) &&
-        (method->type == internal::MethodType::kUnary || method->type == internal::MethodType::kServerStreaming)) {
-      return Handled::kDone;
-    }
-    return Dispatch(call, nullptr, 0);
+    return AcceptIntoInbox(frame, call, frame.payload + skip, size);
   }
   return Dispatch(call, frame.payload + skip, size);
+}
+
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::AcceptIntoInbox(const Frame& frame, SessionCall<W>* call,
+                                                                     const uint8_t* payload, size_t size) {
+  const bool has_message = frame.has(frame_flags::kHasMessage);
+  Inbox* const inbox = call->inbox();
+  const Inbox::Put put = has_message ? inbox->PutMessage(payload, size, /*trusted=*/false) : Inbox::Put::kOk;
+  if (put == Inbox::Put::kViolation) return Handled::kViolation;
+  if (put == Inbox::Put::kTooMuch) {
+    FailCall(call, TooMuchBuffered(options_, *inbox->lacking()));
+    return Handled::kDone;
+  }
+  if (frame.has(frame_flags::kEndStream)) inbox->End();
+  // A handler that needs exactly one message starts when that is here, or will not come.
+  const internal::MethodType type = call->method()->type;
+  if (!has_message && !frame.has(frame_flags::kEndStream) &&
+      (type == internal::MethodType::kUnary || type == internal::MethodType::kServerStreaming)) {
+    return Handled::kDone;
+  }
+  return Dispatch(call, nullptr, 0);
 }
 
 template <Wire W>
@@ -388,6 +417,12 @@ typename ServerSession<W>::Handled ServerSession<W>::Dispatch(SessionCall<W>* ca
       core_->workers()->Enter()) {
     return call->RunInline(payload, size) ? Handled::kConsumed : Handled::kRoleLost;
   }
+  return DispatchToWorker(call, payload, size);
+}
+
+template <Wire W>
+typename ServerSession<W>::Handled ServerSession<W>::DispatchToWorker(SessionCall<W>* call, const uint8_t* payload,
+                                                                      size_t size) {
   if (payload != nullptr) {
     Inbox* const inbox = call->inbox();
     if (inbox->PutMessage(payload, size, /*trusted=*/true) == Inbox::Put::kTooMuch) {
@@ -497,11 +532,21 @@ SessionCall<W>* ServerSession<W>::Find(uint32_t id) const {
 }
 
 template <Wire W>
-SessionCall<W>** ServerSession<W>::Entry(uint32_t id) {
-  const uint32_t slot = id & (kMaxCallSlots - 1);
+SessionCall<W>** ServerSession<W>::AddEntry(uint32_t slot) {
   if (slot >= options_.max_calls) return nullptr;
-  if (slot >= calls_.size()) calls_.resize(slot + 1);
+  calls_.resize(slot + 1);
   return &calls_[slot];
+}
+
+template <Wire W>
+SessionCall<W>* ServerSession<W>::NewCall() {
+  if (spare_.empty()) {
+    all_calls_.push_back(std::make_unique<SessionCall<W>>(this));
+    return all_calls_.back().get();
+  }
+  SessionCall<W>* const call = spare_.back();
+  spare_.pop_back();
+  return call;
 }
 
 template <Wire W>

@@ -37,6 +37,14 @@ SessionOptions OptionsOfServer(const ServerOptions& options, std::shared_ptr<con
 
 int64_t WindowFromWire(uint32_t window) { return window == 0 ? kInitialCredit : window; }
 
+absl::Status BrokeProtocol(const SessionOptions& options) {
+  return absl::InternalError(absl::StrCat(options.peer->address, " broke the protocol"));
+}
+
+absl::Status NoSuchMethod(absl::string_view name) {
+  return absl::UnimplementedError(absl::StrCat("this server has no method ", name));
+}
+
 absl::Status TooManyCalls(const SessionOptions& options) {
   return absl::ResourceExhaustedError(absl::StrCat("the connection to ", options.peer->address, " has ",
                                                    options.max_calls, " calls open, which is the server's limit"));

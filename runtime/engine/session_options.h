@@ -39,6 +39,8 @@ SessionOptions OptionsOfServer(const ServerOptions& options, std::shared_ptr<con
 // A window as the handshake says it: 0 stands for the default.
 int64_t WindowFromWire(uint32_t window);
 
+absl::Status BrokeProtocol(const SessionOptions& options);  // INTERNAL
+absl::Status NoSuchMethod(absl::string_view name);          // UNIMPLEMENTED
 // What is said of one call that is over a limit of its connection; RESOURCE_EXHAUSTED.
 absl::Status TooManyCalls(const SessionOptions& options);
 absl::Status TooManyCallsOnServer(const Quota& limit);

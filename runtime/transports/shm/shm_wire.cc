@@ -140,20 +140,17 @@ void ShmWire::Announce() {
   if ((epoch & 1) != 0) RingFor(epoch);
 }
 
-Received ShmWire::NothingToReceive() {
-  if (shut_down_.load(std::memory_order_relaxed) || peer_gone_) {
-    // The word once more: what was published before the end is still delivered.
-    if (WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire) != 0 && peer_gone_) {
-      return Received::kNothing;  // the next look finds it
-    }
-    if (violated_.load(std::memory_order_relaxed)) return Violation("a read position where nothing was written");
-    if (status_.ok()) {
-      status_ = absl::UnavailableError(peer_gone_ ? absl::StrCat("the process behind ", what_, " is gone")
-                                                  : absl::StrCat("the connection to ", what_, " was closed"));
-    }
-    return Received::kClosed;
+Received ShmWire::AfterTheEnd() {
+  // The word once more: what was published before the end is still delivered.
+  if (WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_acquire) != 0 && peer_gone_) {
+    return Received::kNothing;  // the next look finds it
   }
-  return Received::kNothing;
+  if (violated_.load(std::memory_order_relaxed)) return Violation("a read position where nothing was written");
+  if (status_.ok()) {
+    status_ = absl::UnavailableError(peer_gone_ ? absl::StrCat("the process behind ", what_, " is gone")
+                                                : absl::StrCat("the connection to ", what_, " was closed"));
+  }
+  return Received::kClosed;
 }
 
 Received ShmWire::Violation(const char* what) {
@@ -173,7 +170,7 @@ bool ShmWire::PrepareSleep() {
   own_control_->sleep_epoch.exchange(epoch_, std::memory_order_seq_cst);  // pairs with Flush and Announce
   NEARCALL_STEP("shm.sleep.announced");
   if (WordAt(in_ring_ + (head_ & in_mask_)).load(std::memory_order_seq_cst) != 0) return false;  // pairs with Commit
-  if (shut_down_.load(std::memory_order_relaxed) || peer_gone_) return false;
+  if (has_ended()) return false;
   // Whoever waits for room has looked before; if the peer has moved on since, there may be some.
   return !wants_room_.load(std::memory_order_relaxed) ||
          peer_control_->read_position.load(std::memory_order_seq_cst) == looked_at_.load(std::memory_order_relaxed);

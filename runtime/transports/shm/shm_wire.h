@@ -95,7 +95,7 @@ class ShmWire {
   Received Receive(Frame* frame) {
     uint8_t* const at = in_ring_ + (head_ & in_mask_);
     const uint32_t size = WordAt(at).load(std::memory_order_acquire);  // pairs with Commit
-    if (size == 0) return NothingToReceive();
+    if (size == 0) return has_ended() ? AfterTheEnd() : Received::kNothing;
     if ((size & kInBulk) != 0) return ReceiveBulk(size & ~kInBulk, frame);
     NEARCALL_STEP("shm.receive.frame");
     // The second line, on its way from the writer's CPU while the first is looked at; those behind it the CPU expects.
@@ -191,7 +191,8 @@ class ShmWire {
   void RingFor(uint32_t epoch);
   // The reader makes sure that the writer knows where it stands, and wakes it if it sleeps until there is room.
   void Announce();
-  Received NothingToReceive();
+  bool has_ended() const { return shut_down_.load(std::memory_order_relaxed) || peer_gone_; }
+  Received AfterTheEnd();
   Received Violation(const char* what);
   void CheckSocket();
 
