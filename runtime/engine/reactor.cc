@@ -194,7 +194,8 @@ Reactor::Pass Reactor::PollRest() {
         }
         [[fallthrough]];  // whoever still uses it nudges when it does so no more
       case Polled::kIdle:
-        if (!pollable->spins_ || (++pollable->idle_passes_ * cost * active_.size() > kQuietLooks && !has_few())) {
+        ++pollable->idle_passes_;
+        if (!pollable->spins_ || (!has_few() && pollable->idle_passes_ * cost * active_.size() > kQuietLooks)) {
           RetireQuiet(pollable);
         }
         break;

@@ -291,10 +291,11 @@ class Sender {
     if (room == nullptr) return false;
     if (fd.valid()) wire_->AttachFd(fd);
     NEARCALL_STEP("send.claimed");
-    // The size is Commit's to write: on some Wires it is what publishes the frame.
-    std::memcpy(room + kSizeBytes, reinterpret_cast<const char*>(&header) + kSizeBytes, kHeaderSize - kSizeBytes);
     NEARCALL_STEP("send.fill");
     fill(room + kHeaderSize);
+    // After the payload: by then the header, which was just written in pieces, can be loaded as a whole at once. Its
+    // size is Commit's to write: on some Wires that is what publishes the frame.
+    std::memcpy(room + kSizeBytes, reinterpret_cast<const char*>(&header) + kSizeBytes, kHeaderSize - kSizeBytes);
     NEARCALL_STEP("send.filled");
     wire_->Commit(header.size);
     NEARCALL_STEP("send.committed");

@@ -128,7 +128,13 @@ class ServerSession final : public ServerConnection, private BufferNotices {
     return slot < calls_.size() ? &calls_[slot] : AddEntry(slot);
   }
   SessionCall<W>** AddEntry(uint32_t slot);
-  SessionCall<W>* NewCall();
+  SessionCall<W>* NewCall() {
+    if (spare_.empty()) return AddCall();
+    SessionCall<W>* const call = spare_.back();
+    spare_.pop_back();
+    return call;
+  }
+  SessionCall<W>* AddCall();
   void Forget(SessionCall<W>* call);
   void ReapEnded();
   void CancelLate();
@@ -539,14 +545,9 @@ SessionCall<W>** ServerSession<W>::AddEntry(uint32_t slot) {
 }
 
 template <Wire W>
-SessionCall<W>* ServerSession<W>::NewCall() {
-  if (spare_.empty()) {
-    all_calls_.push_back(std::make_unique<SessionCall<W>>(this));
-    return all_calls_.back().get();
-  }
-  SessionCall<W>* const call = spare_.back();
-  spare_.pop_back();
-  return call;
+SessionCall<W>* ServerSession<W>::AddCall() {
+  all_calls_.push_back(std::make_unique<SessionCall<W>>(this));
+  return all_calls_.back().get();
 }
 
 template <Wire W>

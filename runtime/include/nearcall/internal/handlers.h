@@ -52,8 +52,9 @@ class UnaryHandler final : public MethodHandler {
     CachedMessage<Request, MessageRole::kRequest> request;
     if (!call->Read(request.target())) return call->Finish(UnreadableRequest(*call->context()));
     CachedMessage<Response, MessageRole::kResponse> response;
+    ServerContext* const context = call->context();
     const absl::Status status =
-        RunHandler(call->context(), [&] { return (service_->*kMethod)(call->context(), request.get(), response.get()); });
+        RunHandler(context, [&] { return (service_->*kMethod)(context, request.get(), response.get()); });
     if (status.ok()) {
       call->FinishWithMessage(*response.get());
       response.SizeIsCached();
