@@ -100,6 +100,7 @@ void AddThroughput(const Effort& effort, List* list) {
     const char* const name = spin == ADAPTIVE ? "adaptive" : spin == NEVER ? "never" : "always";
     Case& one = list->Add("threads-16", name, THREADS, 64, 16, {"shm", "unix", "tcp"});
     if (spin == ADAPTIVE) one.contestants = one.contestants + kGrpc;
+    if (!effort.quick) one.rounds = 3 * effort.rounds;  // policies that differ by less than two rounds do
     one.series = one.name;
     one.spin = spin;
   }
