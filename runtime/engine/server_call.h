@@ -148,8 +148,8 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   void FinishWith(const absl::Status& status, const SizedMessage* message);
   // Whether the call ends as most do: with OK, one message that fits a frame, and nothing else.
   bool IsUsualEnd(const absl::Status& status, const SizedMessage* message) {
-    return status.ok() && message != nullptr && !context_.IsCancelled() &&
-           internal::AttachmentsAccess::outgoing(context_) == nullptr && !NeedsHead(status) &&
+    return message != nullptr && !NeedsHead(status) && !context_.IsCancelled() &&
+           internal::AttachmentsAccess::outgoing(context_) == nullptr &&
            message->size <= MaxSendSize(session_->options()) &&
            kHeaderSize + message->size <= session_->sender()->MaxFrame(message->size);
   }

@@ -27,8 +27,7 @@ void Begin(const Interceptors& interceptors, const internal::Method& method, Cli
 
 // What becomes of the messages of a unary call.
 struct UnaryMessages {
-  UnaryMessages(internal::OutMessage out, internal::InMessage in)
-      : request(out.Sized()), response{in} {}
+  UnaryMessages(internal::OutMessage out, internal::InMessage in) : request(out.Sized()), response{in} {}
   UnaryMessages(const UnaryMessages&) = delete;  // what target() says points into it
   UnaryMessages& operator=(const UnaryMessages&) = delete;
 

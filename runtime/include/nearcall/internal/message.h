@@ -39,9 +39,7 @@ class OutMessage {
   static constexpr size_t kUnknownSize = SIZE_MAX >> 1;
 
   bool is_proto() const { return (size_ & kProto) != 0; }
-  const google::protobuf::MessageLite* proto() const {
-    return static_cast<const google::protobuf::MessageLite*>(at_);
-  }
+  const google::protobuf::MessageLite* proto() const { return static_cast<const google::protobuf::MessageLite*>(at_); }
 
   const void* at_ = nullptr;
   size_t size_ = 0;  // with kProto for a protobuf message
@@ -54,7 +52,8 @@ struct MeasuredMessage;
 class InMessage {
  public:
   InMessage() = default;
-  InMessage(google::protobuf::MessageLite* message) : target_(Tagged(message, kProto)) {}  // NOLINT: implicit on purpose
+  InMessage(google::protobuf::MessageLite* message)
+      : target_(Tagged(message, kProto)) {}  // NOLINT: implicit on purpose
   explicit InMessage(std::string* bytes) : target_(Tagged(bytes, kBytes)) {}
   // To measured->target; measured->size gets the serialised size of what was parsed.
   explicit InMessage(MeasuredMessage* measured) : target_(Tagged(measured, kMeasured)) {}
