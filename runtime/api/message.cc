@@ -25,10 +25,9 @@ void OutMessage::SerializeTo(google::protobuf::io::ZeroCopyOutputStream* out) co
   }
 }
 
-// There is room for the kind in a pointer's lowest bits.
-static_assert(alignof(google::protobuf::MessageLite) > 3 && alignof(std::string) > 3 && alignof(MeasuredMessage) > 3);
-
 bool InMessage::Parse(const void* data, size_t size) const {
+  static_assert(alignof(google::protobuf::MessageLite) > kKindMask && alignof(std::string) > kKindMask &&
+                alignof(MeasuredMessage) > kKindMask);  // there is room for the kind
   if (target_ == 0) return true;
   switch (target_ & kKindMask) {
     case kMeasured: {

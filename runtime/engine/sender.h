@@ -242,6 +242,7 @@ class Sender {
     std::unique_ptr<Parcel> parcel;
   };
 
+  // The rest of Service, where there is something to look at.
   bool ServeWaiting() {
     internal::MutexLock lock(&mu_);
     bool progress = false;

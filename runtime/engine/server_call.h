@@ -161,8 +161,8 @@ class SessionCall final : public internal::ServerCall, public Runnable, private 
   absl::Status EncodeHead(const absl::Status& status, std::string* head);
   // The header and the head of the frame that ends the call; *message is null afterwards if it is not to be sent.
   FrameHeader ResponseHeader(const absl::Status& status, const SizedMessage** message, std::string* head);
-  void SendUsualResponse(const SizedMessage& message);
-  // What goes before an end of any other kind, and the end.
+  void SendUsualEnd(const SizedMessage& message);
+  // An end of any other kind, and what is attached to it.
   void SendUnusualEnd(absl::Status status, const SizedMessage* message);
   void SendResponse(const absl::Status& status, const SizedMessage* message);
   // Sends the frame that ends the call.
@@ -550,7 +550,7 @@ void SessionCall<W>::FinishWith(const absl::Status& status, const SizedMessage* 
   // call can use them.
   internal::AttachmentsAccess::DropIncoming(&context_);
   if (IsUsualEnd(status, message)) {
-    SendUsualResponse(*message);
+    SendUsualEnd(*message);
   } else {
     SendUnusualEnd(status, message);
   }
@@ -678,7 +678,7 @@ FrameHeader SessionCall<W>::ResponseHeader(const absl::Status& status, const Siz
 }
 
 template <Wire W>
-void SessionCall<W>::SendUsualResponse(const SizedMessage& message) {
+void SessionCall<W>::SendUsualEnd(const SizedMessage& message) {
   FrameHeader header{};
   header.kind = static_cast<uint8_t>(FrameKind::kResponse);
   header.flags = frame_flags::kHasMessage;

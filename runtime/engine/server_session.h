@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
 #include "runtime/base/step.h"
 #include "runtime/engine/head.h"
@@ -90,13 +89,10 @@ class ServerSession final : public ServerConnection, private BufferNotices {
   Handled OnRequest(const Frame& frame);
   Handled OnMessage(const Frame& frame);
   Handled OnAttachment(const Frame& frame);
-  // What a request says beside its message, where it says anything but the number of a method that is served.
-  struct RequestHead {
+  // What a request comes with beside its message, where that is anything but the number of a method that is served.
+  struct UnusualRequest {
     std::string method;
     Metadata metadata;
-  };
-  struct UnusualRequest {
-    RequestHead head;
     std::shared_ptr<ReceivedAttachments> attached;
   };
   // The method that a request asks for by its number and nothing else, as the usual one does; nullptr for any other.
@@ -105,13 +101,14 @@ class ServerSession final : public ServerConnection, private BufferNotices {
     if (frame.header.extra != 0 || number >= numbered_.size() || numbered_[number] == nullptr) return nullptr;
     return numbered_[number]->method;
   }
-  // The method that a request asks for, or nullptr; *head says its name. *violation if it cannot be understood.
-  ServedMethod* ResolveMethod(const Frame& frame, RequestHead* head, bool* violation);
+  // The method that a request asks for, or nullptr; notes its name, and the metadata. *violation if it cannot be
+  // understood.
+  ServedMethod* ResolveMethod(const Frame& frame, UnusualRequest* unusual, bool* violation);
   Handled OnUnusualRequest(const Frame& frame, SessionCall<W>** entry);
   // Makes a call of a request, unless there is something against it. `entry` is its slot, which is free; `method` may
   // be nullptr, and `unusual` is, where there is nothing unusual.
   Handled Accept(const Frame& frame, SessionCall<W>** entry, ServedMethod* method, UnusualRequest* unusual);
-  // The message that came with the request, if one did, is one of several, or there are to be none.
+  // The rest of Accept for a call that reads from an inbox: its messages are several, or its one is not here yet.
   Handled AcceptIntoInbox(const Frame& frame, SessionCall<W>* call, const uint8_t* payload, size_t size);
   // Runs the handler here and now, or has a worker run it. `payload` is the one message, where it lies in the frame.
   Handled Dispatch(SessionCall<W>* call, const uint8_t* payload, size_t size);
@@ -272,24 +269,24 @@ typename ServerSession<W>::Handled ServerSession<W>::OnOtherFrame(const Frame& f
 }
 
 template <Wire W>
-ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, RequestHead* head, bool* violation) {
+ServedMethod* ServerSession<W>::ResolveMethod(const Frame& frame, UnusualRequest* unusual, bool* violation) {
   const uint32_t number = frame.header.detail;
   const NumberedMethod* const known = number < numbered_.size() ? numbered_[number].get() : nullptr;
   if (frame.header.extra != 0) {
     // Copied before it is looked at: the peer may still change it.
     const size_t skip = frame.has(frame_flags::kHasTimeout) ? sizeof(uint64_t) : 0;
     const std::string bytes(reinterpret_cast<const char*>(frame.payload) + skip, frame.header.extra);
-    *violation = !DecodeRequestHead(bytes.data(), bytes.size(), &head->method, &head->metadata);
+    *violation = !DecodeRequestHead(bytes.data(), bytes.size(), &unusual->method, &unusual->metadata);
     if (*violation) return nullptr;
   }
-  if (head->method.empty()) {
+  if (unusual->method.empty()) {
     *violation = known == nullptr;
     if (*violation) return nullptr;
-    head->method = known->name;
+    unusual->method = known->name;
     return known->method;
   }
-  ServedMethod* const method = core_->FindMethod(head->method);
-  *violation = number != 0 && !Number(number, head->method, method);
+  ServedMethod* const method = core_->FindMethod(unusual->method);
+  *violation = number != 0 && !Number(number, unusual->method, method);
   return method;
 }
 
@@ -329,7 +326,7 @@ typename ServerSession<W>::Handled ServerSession<W>::OnUnusualRequest(const Fram
   if (auto node = attached_.extract(frame.header.call)) unusual.attached = std::move(node.mapped());
   if (unusual.attached != nullptr && !unusual.attached->complete()) return Handled::kViolation;
   bool violation = false;
-  ServedMethod* const method = ResolveMethod(frame, &unusual.head, &violation);
+  ServedMethod* const method = ResolveMethod(frame, &unusual, &violation);
   return violation ? Handled::kViolation : Accept(frame, entry, method, &unusual);
 }
 
@@ -352,7 +349,7 @@ typename ServerSession<W>::Handled ServerSession<W>::Accept(const Frame& frame, 
   const bool generic = method == nullptr && core_->generic_method() != nullptr;
   if (generic) method = core_->generic_method();
   if (method == nullptr) {
-    Refuse(id, NoSuchMethod(unusual->head.method), /*not_seen=*/false);
+    Refuse(id, NoSuchMethod(unusual->method), /*not_seen=*/false);
     return Handled::kDone;
   }
   const bool has_message = frame.has(frame_flags::kHasMessage);
@@ -376,9 +373,9 @@ typename ServerSession<W>::Handled ServerSession<W>::Accept(const Frame& frame, 
   }
 
   SessionCall<W>* const call = NewCall();
-  call->Begin(id, method, generic ? &unusual->head.method : nullptr, deadline);
+  call->Begin(id, method, generic ? &unusual->method : nullptr, deadline);
   if (unusual != nullptr) {
-    *internal::ServerContextAccess::client_metadata(call->context()) = std::move(unusual->head.metadata);
+    *internal::ServerContextAccess::client_metadata(call->context()) = std::move(unusual->metadata);
     internal::AttachmentsAccess::set_incoming(call->context(), std::move(unusual->attached));
   }
   *entry = call;

@@ -52,8 +52,8 @@ struct MeasuredMessage;
 class InMessage {
  public:
   InMessage() = default;
-  InMessage(google::protobuf::MessageLite* message)
-      : target_(Tagged(message, kProto)) {}  // NOLINT: implicit on purpose
+  InMessage(google::protobuf::MessageLite* message)  // NOLINT: implicit on purpose
+      : target_(Tagged(message, kProto)) {}
   explicit InMessage(std::string* bytes) : target_(Tagged(bytes, kBytes)) {}
   // To measured->target; measured->size gets the serialised size of what was parsed.
   explicit InMessage(MeasuredMessage* measured) : target_(Tagged(measured, kMeasured)) {}
